@@ -1,0 +1,49 @@
+"""The front door: it names the commands of the rooms by import string, so that it depends on none of them and `--help` is fast."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from cyclopts import App, Group, Parameter
+
+HELP = """Ask a panel of LLM judges, keep the pairs on which they agree, and see what their votes are worth.
+
+Exit codes: 0 done, 1 failed, 2 usage or config, 3 a gate was not met, 4 stopped early and can be resumed, 130 interrupted.
+"""
+LOOP, LOOK, SETUP = (Group(name, sort_key=n) for n, name in enumerate(("The cycle", "Look at results", "Set up")))
+
+app = App(name="consensus", help=HELP, help_format="plaintext", version="0.1.0", default_parameter=Parameter(negative=()))
+app.command("labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs and recorded votes into the store.")
+app.command("labeling.commands.label:label", name="label", group=LOOP, help="Ask the judges; goes on where it was.")
+app.command("training.commands.export:export", name="export", group=LOOP, help="Write the kept pairs as a preference dataset.")
+app.command("consensus.commands.status:status", name="status", group=LOOK, help="Show how a cycle stands, also while it runs.")
+app.command("labeling.commands.init:init", name="init", group=SETUP, help="Write a commented cycle file to start from.")
+app.command("labeling.commands.doctor:doctor", name="doctor", group=SETUP, help="Check a cycle file, its keys, judges and store.")
+app.command("labeling.commands.simulate:simulate", name="simulate", group=SETUP, help="Serve simulated judges on loopback.")
+app.command("evaluation.commands.demo:demo", name="demo", group=SETUP, help="Run a whole cycle offline, without a key.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; errors that the user can act on end in one message and their exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    from consensus.errors import ConsensusError
+
+    try:
+        sys.exit(app(arguments, result_action="return_value"))
+    except ConsensusError as error:
+        if "--json" in arguments:
+            from consensus.terminal import emit
+
+            emit({"error": str(error), "exit_code": error.exit_code})
+        print(error, file=sys.stderr)  # noqa: T201 - plain, as it may hold brackets that rich would read as markup
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

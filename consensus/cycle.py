@@ -1,0 +1,218 @@
+"""What a cycle is: the models behind the cycle file. Defaults and meanings are written here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from consensus.nouns import digest
+from consensus.rule import Rule
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+SECRET = re.compile(r"(sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{20,}|(?:gsk|xai|hf|ghp)_[A-Za-z0-9]{16,}|Bearer\s+\S{16,})")
+
+
+def _environment_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) or SECRET.search(value):
+        raise ValueError("this is the name of an environment variable, never the key itself, e.g. OPENAI_API_KEY")
+    return value
+
+
+def _http_url(value: str) -> str:
+    if not re.match(r"https?://[^/\s]+", value):
+        raise ValueError("an address starts with http:// or https://, e.g. http://127.0.0.1:8000/v1")
+    if re.match(r"https?://[^/\s]*@", value):
+        raise ValueError("this address holds a password; keys come from the environment, see api_key_env")
+    return value.rstrip("/")
+
+
+EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
+Url = Annotated[str, AfterValidator(_http_url)]
+
+
+class Section(BaseModel):
+    """A part of the cycle file: frozen, and refusing what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Price(Section):
+    """US dollars per million tokens."""
+
+    input: float = Field(ge=0, description="uncached input tokens")
+    output: float = Field(ge=0, description="output tokens, reasoning included")
+    cached_input: float | None = Field(default=None, ge=0, description="input tokens read from the provider's cache")
+
+
+class Judge(Section):
+    """A model and how to ask it."""
+
+    provider: Name = Field(
+        description="anthropic, openai, google, any other provider litellm knows; simulated; or recorded (never called)"
+    )
+    model: Name = Field(description="the provider's own name for the model")
+    name: Name | None = Field(default=None, description="what the judge is called in tables; by default the model")
+    api_base: Url | None = Field(default=None, description="an OpenAI-compatible endpoint, e.g. vLLM")
+    api_key_env: EnvironmentName | None = Field(default=None, description="environment variable that holds the key")
+    temperature: float | None = Field(default=0.0, ge=0, le=2, description="null asks without one")
+    max_tokens: int = Field(default=1024, ge=1, description="the longest reply")
+    rpm: float | None = Field(default=None, gt=0, description="requests per minute")
+    tpm: float | None = Field(default=None, gt=0, description="tokens per minute, prompt and reply")
+    max_parallel: int = Field(default=32, ge=1, description="calls in flight at most")
+    price: Price | None = Field(default=None, description="by default from litellm's price map")
+    fallbacks: tuple[str, ...] = Field(default=(), description="other models whose answer counts as this judge's")
+    extra: dict[str, Any] = Field(default_factory=dict, description="further request parameters, sent as they are")
+
+    @property
+    def label(self) -> str:
+        """The judge's name in tables and in the store."""
+        return self.name or self.model
+
+    @property
+    def called(self) -> bool:
+        """Whether the judge is asked at all; a recorded one is not."""
+        return self.provider != "recorded"
+
+    def identity(self, rubric: str) -> dict[str, Any]:
+        """What makes a vote this judge's vote; how it is reached (address, key, limits) does not."""
+        same = self.model_dump(mode="json", include={"provider", "model", "temperature", "max_tokens", "extra"})
+        if self.provider == "recorded":
+            same = {"provider": self.provider, "model": self.model}
+        return same | {"rubric": digest(rubric)[:12]}
+
+    def config_hash(self, rubric: str) -> str:
+        """Part of a vote's key, so that two settings of one model are never mixed."""
+        return digest(self.identity(rubric))[:12]
+
+
+class Consensus(Section):
+    """The panel's rule."""
+
+    min_agree: int | None = Field(
+        default=None, ge=1, description="verdicts for one side that keep a pair; by default more than half of the judges asked"
+    )
+    drop_pair_if_split: bool = Field(default=True, description="else the side that leads is kept, if one leads")
+
+
+class Sampling(Section):
+    """Which ballots are asked."""
+
+    judges_per_pair: int | None = Field(default=None, ge=1, description="by default all; fewer are drawn by a hash of the pair")
+    rotate_completion_order: bool = Field(default=True, description="show completion b first in half of the ballots")
+    orders: Literal["one", "both"] = Field(
+        default="one", description="both: every judge sees both orders, and abstains where its two verdicts differ"
+    )
+
+
+class CycleName(Section):
+    """What this cycle is called."""
+
+    name: Name = Field(default="cycle-1", description="votes and labels are kept under this name in the store")
+    seed: int = Field(default=0, description="decides fences and every random choice")
+
+
+class Input(Section):
+    """Files to ingest; relative to the cycle file."""
+
+    pairs: Path | None = Field(default=None, description="prompt and two completions a row: JSONL, JSON, CSV, Parquet")
+    votes: Path | None = Field(default=None, description="recorded votes: JSONL, JSON, CSV, Parquet")
+
+
+class Rubric(Section):
+    """What the judges are asked to look at."""
+
+    file: Path | None = Field(default=None, description="a text of your own; by default configs/rubrics/pairwise.md")
+    axes: tuple[Name, ...] = Field(
+        default=("task_completion", "tool_use", "factuality", "instruction_following", "safety", "clarity"),
+        description="scored 1 to 5 for both completions; [] asks for none",
+    )
+
+
+class Gateway(Section):
+    """One OpenAI-compatible endpoint through which every judge is reached (Bifrost, the LiteLLM proxy)."""
+
+    api_base: Url
+    api_key_env: EnvironmentName | None = None
+    model: str = Field(default="{provider}/{model}", description="how the gateway names a judge's model")
+
+
+class Limits(Section):
+    """For all judges."""
+
+    max_attempts: int = Field(default=6, ge=1, le=100, description="calls for one ballot before it is a failure")
+    timeout_s: float = Field(default=120, gt=0, description="seconds until a call is given up")
+
+
+class Cycle(Section):
+    """A whole cycle file."""
+
+    judges: tuple[Judge, ...]
+    cycle: CycleName = CycleName()
+    store: Path = Field(default=Path("consensus.duckdb"), description="the DuckDB file; relative to the cycle file")
+    input: Input = Input()
+    rubric: Rubric = Rubric()
+    consensus: Consensus = Consensus()
+    sampling: Sampling = Sampling()
+    gateway: Gateway | None = None
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Cycle:
+        names = [judge.label for judge in self.judges]
+        if not names:
+            raise ValueError("'judges' is empty; a panel needs at least one judge, better three")
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two judges are called {twice[0]!r}; give one of them a 'name'")
+        if (self.sampling.judges_per_pair or 0) > len(names):
+            raise ValueError(
+                f"sampling.judges_per_pair is {self.sampling.judges_per_pair}, but there are {len(names)} judges"
+            )
+        if self.rule.min_agree > self.asked_per_pair:
+            raise ValueError(
+                f"consensus.min_agree is {self.rule.min_agree}, but only {self.asked_per_pair} judges are asked about a pair"
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        """The cycle's name."""
+        return self.cycle.name
+
+    @property
+    def judge_names(self) -> list[str]:
+        """The judges in the order of their places."""
+        return [judge.label for judge in self.judges]
+
+    @property
+    def asked_per_pair(self) -> int:
+        """Judges asked about each pair."""
+        return self.sampling.judges_per_pair or len(self.judges)
+
+    @property
+    def rule(self) -> Rule:
+        """The panel's rule in the form the arithmetic takes."""
+        return Rule(
+            min_agree=self.consensus.min_agree or self.asked_per_pair // 2 + 1,
+            drop_if_split=self.consensus.drop_pair_if_split,
+            both_orders=self.sampling.orders == "both",
+            rotate=self.sampling.rotate_completion_order,
+            per_pair=self.sampling.judges_per_pair,
+        )
+
+    def meaning(self, rubric: str) -> dict[str, Any]:
+        """What may not change within a cycle, since votes before and after would not mean the same.
+
+        The rule is not part of it: labels are recomputed from the votes, so another rule may be run over old votes.
+        """
+        judges = {judge.label: judge.identity(rubric) for judge in self.judges}
+        return {
+            "judges": judges,
+            "seats": self.judge_names,
+            "seed": self.cycle.seed,
+            "rotate_completion_order": self.sampling.rotate_completion_order,
+            "judges_per_pair": self.asked_per_pair,
+        }

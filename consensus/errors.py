@@ -1,0 +1,31 @@
+"""What can go wrong, by what the user can do about it.
+
+ConsensusError            exit code 1: it failed; the message says what, which, and what to do
+├── UsageError            exit code 2: the command or the cycle file is not right; nothing was done
+│   └── StoreBusy         another command has the store open
+└── StoppedEarly          exit code 4: what was done is stored; the same command goes on from there
+"""
+
+from __future__ import annotations
+
+
+class ConsensusError(Exception):
+    """Something failed that the user should read about in one message, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(ConsensusError):
+    """The command line or the cycle file is not right; nothing was done."""
+
+    exit_code = 2
+
+
+class StoreBusy(UsageError):
+    """The store is open in another process; DuckDB lets no second one in, not even to read."""
+
+
+class StoppedEarly(ConsensusError):
+    """A budget or a judge stopped the run; the same command resumes it."""
+
+    exit_code = 4

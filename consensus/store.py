@@ -1,0 +1,435 @@
+"""The DuckDB store: all SQL of the platform. Facts are appended, conclusions (the view `labels`) are recomputed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from consensus.cycle import Cycle
+from consensus.errors import ConsensusError, StoreBusy, UsageError
+from consensus.nouns import Ballot, Failure, Label, Pair, Reason, Shown, Verdict, Vote, digest
+from consensus.rule import hash_bytes
+
+CHUNK = 512  # pairs read at a time: memory grows with what is in flight, not with the plan
+_STAMP = pa.timestamp("us")  # UTC; with a zone DuckDB would need an extension that it downloads
+_KEY = [("cycle", pa.string()), ("pair_id", pa.string()), ("judge", pa.string()), ("config_hash", pa.string())]
+_KEY += [("shown", pa.string()), ("repeat", pa.uint16())]
+_COST = [("prompt_tokens", pa.uint32()), ("completion_tokens", pa.uint32()), ("cost_usd", pa.float64())]
+VOTES = pa.schema(
+    [*_KEY, ("verdict", pa.string()), ("scores", pa.string()), ("raw", pa.string()), ("served_by", pa.string())]
+    + [*_COST, ("latency_s", pa.float64()), ("temperature", pa.float64()), ("finish_reason", pa.string())]
+    + [("attempts", pa.uint16()), ("created_at", _STAMP)]
+)
+FAILURES = pa.schema(
+    [*_KEY, ("kind", pa.string()), ("message", pa.string()), *_COST, ("attempts", pa.uint16()), ("created_at", _STAMP)]
+)
+PAIRS = pa.schema(
+    [("pair_id", pa.string()), ("prompt_id", pa.string()), ("prompt", pa.string()), ("completion_a", pa.string())]
+    + [("completion_b", pa.string()), ("category", pa.string()), ("gold", pa.string()), ("extra", pa.string())]
+    + [("order_byte", pa.int16()), ("seat_byte", pa.int16()), ("content_hash", pa.string()), ("created_at", _STAMP)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A vote as the labeler needs it to resume: which ballot is done, what it said, who served it."""
+
+    ballot: Ballot
+    verdict: Verdict
+    served_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labeled:
+    """A pair with its label."""
+
+    pair: Pair
+    label: Label
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeTally:
+    """What one judge did in a cycle. Tokens and dollars include calls that failed; cost is None without a price.
+
+    Attributes:
+        first_slot: share of the decided votes (a or b) that went to the completion shown first, in [0, 1]; None without any.
+    """
+
+    judge: str
+    votes: int
+    a: int
+    b: int
+    tie: int
+    abstain: int
+    failures: int
+    first_slot: float | None
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+    median_latency_s: float | None
+
+
+class Store:
+    """A DuckDB file and the questions the platform asks of it; a context manager.
+
+    Raises:
+        StoreBusy: another process has the file open.
+        UsageError: the file is not a store, or was written by a newer version.
+    """
+
+    def __init__(self, path: Path | str = ":memory:") -> None:
+        self.path = path
+        self.db = _connect(path)
+        try:
+            self._migrate()
+        except duckdb.Error as error:
+            self.db.close()
+            raise ConsensusError(f"cannot prepare the store {path}: {error}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of it."""
+        self.db.close()
+
+    def twin(self) -> Store:
+        """The same store through a connection of its own, for another thread."""
+        twin = object.__new__(Store)
+        twin.path, twin.db = self.path, self.db.cursor()
+        return twin
+
+    def _migrate(self) -> None:
+        self.db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name VARCHAR, applied_at TIMESTAMP)")
+        done = self._one("SELECT coalesce(max(number), 0) FROM migrations")
+        files = sorted(f for f in resources.files("consensus").joinpath("migrations").iterdir() if f.name.endswith(".sql"))
+        if done > len(files):
+            raise UsageError(f"the store {self.path} was written by a newer version of judge-consensus; upgrade to open it")
+        for number, file in enumerate(files, 1):
+            if number > done:
+                script = f"BEGIN; {file.read_text('utf-8')}; INSERT INTO migrations VALUES ({number}, '{file.name}', TIMESTAMP '{_now():%Y-%m-%d %H:%M:%S}'); COMMIT"
+                self.db.execute(script)
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        row = self.db.execute(sql, values).fetchone()
+        return row[0] if row else None
+
+    # -- cycles ------------------------------------------------------------------------------------------------------
+
+    def register(self, cycle: Cycle, rubric: str) -> None:
+        """Note a cycle and its panel; the rule of a known cycle may change, the meaning of its votes may not.
+
+        Raises:
+            UsageError: the cycle has votes that meant something else; the message lists the differences.
+        """
+        meaning = cycle.meaning(rubric)
+        old = self._one("SELECT meaning FROM cycles WHERE cycle = ?", cycle.name)
+        if old is not None and json.loads(old) != meaning:
+            if self._one("SELECT count(*) FROM votes WHERE cycle = ?", cycle.name):
+                raise UsageError(_difference(cycle, json.loads(old), meaning))
+            old = None
+        now, rule = _now(), cycle.rule
+        created = self._one("SELECT created_at FROM cycles WHERE cycle = ?", cycle.name) or now
+        row = [cycle.name, cycle.model_dump_json(), json.dumps(meaning), rule.min_agree, rule.drop_if_split]
+        row += [rule.both_orders, rule.rotate, cycle.asked_per_pair, created, now]
+        self.db.begin()
+        self.db.execute("DELETE FROM cycles WHERE cycle = ?", [cycle.name])
+        self.db.execute(f"INSERT INTO cycles VALUES ({', '.join('?' * len(row))})", row)
+        if old is None:
+            self.db.execute("DELETE FROM judges WHERE cycle = ?", [cycle.name])
+            for seat, judge in enumerate(cycle.judges):
+                values = [cycle.name, judge.label, seat, judge.config_hash(rubric), judge.model_dump_json()]
+                self.db.execute("INSERT INTO judges VALUES (?, ?, ?, ?, ?)", values)
+        self.db.commit()
+
+    def has_cycle(self, cycle: str) -> bool:
+        """Whether anything was ever done under this name."""
+        return bool(self._one("SELECT count(*) FROM cycles WHERE cycle = ?", cycle))
+
+    # -- facts in ----------------------------------------------------------------------------------------------------
+
+    def add_pairs(self, cycle: str, pairs: Iterable[Pair]) -> tuple[int, list[str]]:
+        """Add pairs to the store and to a cycle; a pair that is there already is not added twice.
+
+        Returns:
+            How many were new to the cycle, and the ids that stand in the store with another text (not added).
+        """
+        now = _now()
+        rows = [_pair_row(pair, now) for pair in pairs]
+        batch = pa.Table.from_pylist(rows, PAIRS)
+        self.db.begin()
+        self.db.register("batch", batch)
+        clash = self.db.execute(
+            "SELECT pair_id FROM batch b JOIN pairs p USING (pair_id) WHERE p.content_hash <> b.content_hash"
+        ).fetchall()
+        self.db.execute("INSERT INTO pairs SELECT * FROM batch b ANTI JOIN pairs p USING (pair_id)")
+        added = self.db.execute(
+            "INSERT INTO cycle_pairs SELECT ?, b.pair_id FROM batch b JOIN pairs p USING (pair_id, content_hash) "
+            "ANTI JOIN (SELECT pair_id FROM cycle_pairs WHERE cycle = ?) c USING (pair_id)",
+            [cycle, cycle],
+        ).fetchone()
+        self.db.unregister("batch")
+        self.db.commit()
+        return (added[0] if added else 0), sorted(row[0] for row in clash)
+
+    def add(self, cycle: str, config_hashes: dict[str, str], results: Sequence[Vote | Failure]) -> None:
+        """Append votes and failures in one transaction; the labeler never asks what is stored already."""
+        votes = [_vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
+        failures = [_failure_row(cycle, config_hashes, r) for r in results if isinstance(r, Failure)]
+        self.db.begin()
+        if votes:
+            self._append("votes", pa.Table.from_pylist(votes, VOTES))
+        if failures:
+            self._append("failures", pa.Table.from_pylist(failures, FAILURES))
+        self.db.commit()
+
+    def add_recorded(self, cycle: str, config_hashes: dict[str, str], votes: Iterable[Vote]) -> int:
+        """Append recorded votes that are not stored yet; how many were new."""
+        batch = pa.Table.from_pylist([_vote_row(cycle, config_hashes, vote) for vote in votes], VOTES)
+        self.db.register("batch", batch)
+        new = self.db.execute(
+            "INSERT INTO votes SELECT * FROM batch ANTI JOIN votes USING (cycle, pair_id, judge, config_hash, shown, repeat)"
+        ).fetchone()
+        self.db.unregister("batch")
+        return new[0] if new else 0
+
+    def _append(self, table: str, batch: pa.Table) -> None:
+        self.db.register("batch", batch)
+        self.db.execute(f"INSERT INTO {table} SELECT * FROM batch")
+        self.db.unregister("batch")
+
+    # -- facts out ---------------------------------------------------------------------------------------------------
+
+    def known_pairs(self, cycle: str) -> set[str]:
+        """The ids of the cycle's pairs."""
+        return {row[0] for row in self.db.execute("SELECT pair_id FROM cycle_pairs WHERE cycle = ?", [cycle]).fetchall()}
+
+    def pair_count(self, cycle: str) -> int:
+        """How many pairs the cycle has."""
+        return int(self._one("SELECT count(*) FROM cycle_pairs WHERE cycle = ?", cycle))
+
+    def answered(self, cycle: str, config_hashes: dict[str, str]) -> dict[str, int]:
+        """How many ballots of repeat 0 each judge has answered."""
+        sql = "SELECT judge, config_hash, count(*) FROM votes WHERE cycle = ? AND repeat = 0 GROUP BY ALL"
+        rows = self.db.execute(sql, [cycle]).fetchall()
+        return {judge: n for judge, config_hash, n in rows if config_hashes.get(judge) == config_hash}
+
+    def work(self, cycle: str, config_hashes: dict[str, str]) -> Iterator[tuple[Pair, list[Stored]]]:
+        """The cycle's pairs in the order they came, each with the votes that were stored for it when this began."""
+        last, any_votes = -1, bool(config_hashes) and bool(self.answered(cycle, config_hashes))
+        while True:
+            rows = self.db.execute(
+                f"WITH part AS (SELECT rowid AS place, pair_id FROM cycle_pairs WHERE cycle = ? AND rowid > ? ORDER BY rowid LIMIT {CHUNK}) "
+                "SELECT place, p.* FROM part JOIN pairs p USING (pair_id) ORDER BY place",
+                [cycle, last],
+            ).fetchall()
+            if not rows:
+                return
+            last = rows[-1][0]
+            done: dict[str, list[Stored]] = {}
+            for stored in self._stored(cycle, [row[1] for row in rows], config_hashes) if any_votes else ():
+                done.setdefault(stored.ballot.pair_id, []).append(stored)
+            for row in rows:
+                yield _pair(row[1:]), done.get(row[1], [])
+
+    def _stored(self, cycle: str, pair_ids: list[str], config_hashes: dict[str, str]) -> Iterator[Stored]:
+        rows = self.db.execute(
+            "SELECT pair_id, judge, config_hash, shown, repeat, verdict, served_by FROM votes "
+            "WHERE cycle = ? AND pair_id IN (SELECT unnest(?))",
+            [cycle, pair_ids],
+        ).fetchall()
+        for pair_id, judge, config_hash, shown, repeat, verdict, served_by in rows:
+            if config_hashes.get(judge) == config_hash:
+                yield Stored(Ballot(pair_id, judge, Shown(shown), repeat), Verdict(verdict), served_by)
+
+    def labeled(self, cycle: str, *, kept_only: bool = True) -> Iterator[Labeled]:
+        """The cycle's pairs with their labels, in the order the pairs came."""
+        where = "AND l.kept" if kept_only else ""
+        result = self.db.cursor().execute(
+            "SELECT p.*, l.verdict, l.reason, l.support, l.n_votes FROM labels l JOIN pairs p USING (pair_id) "
+            f"JOIN cycle_pairs c ON c.cycle = l.cycle AND c.pair_id = l.pair_id WHERE l.cycle = ? {where} ORDER BY c.rowid",
+            [cycle],
+        )
+        while rows := result.fetchmany(CHUNK):
+            for row in rows:
+                verdict, reason, support, n_votes = row[-4:]
+                yield Labeled(_pair(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes))
+
+    # -- summaries ---------------------------------------------------------------------------------------------------
+
+    def reasons(self, cycle: str) -> dict[Reason, int]:
+        """How many pairs were kept or dropped for each reason."""
+        rows = self.db.execute("SELECT reason, count(*) FROM labels WHERE cycle = ? GROUP BY reason", [cycle]).fetchall()
+        return {Reason(reason): count for reason, count in rows}
+
+    def tallies(self, cycle: str) -> list[JudgeTally]:
+        """What each judge did, in the order of their places."""
+        rows = self.db.execute(
+            """
+            WITH v AS (
+                SELECT judge, count(*) AS votes, count(*) FILTER (verdict = 'a') AS a, count(*) FILTER (verdict = 'b') AS b,
+                       count(*) FILTER (verdict = 'tie') AS tie, count(*) FILTER (verdict = 'abstain') AS abstain,
+                       count(*) FILTER ((verdict = 'a' AND shown = 'ab') OR (verdict = 'b' AND shown = 'ba')) AS first,
+                       sum(prompt_tokens) AS pt, sum(completion_tokens) AS ct, sum(cost_usd) AS cost,
+                       median(latency_s) AS latency
+                FROM votes WHERE cycle = $cycle GROUP BY judge),
+            f AS (
+                SELECT judge, sum(prompt_tokens) AS pt, sum(completion_tokens) AS ct, sum(cost_usd) AS cost
+                FROM failures WHERE cycle = $cycle GROUP BY judge),
+            open AS (  -- failed ballots that were not answered later
+                SELECT judge, count(DISTINCT (pair_id, shown, repeat)) AS n FROM failures x WHERE cycle = $cycle AND NOT EXISTS (
+                    SELECT 1 FROM votes y WHERE y.cycle = x.cycle AND y.pair_id = x.pair_id AND y.judge = x.judge
+                    AND y.config_hash = x.config_hash AND y.shown = x.shown AND y.repeat = x.repeat)
+                GROUP BY judge)
+            SELECT j.judge, coalesce(votes, 0), coalesce(a, 0), coalesce(b, 0), coalesce(tie, 0), coalesce(abstain, 0),
+                   coalesce(open.n, 0), first / nullif(a + b, 0), coalesce(v.pt, 0) + coalesce(f.pt, 0),
+                   coalesce(v.ct, 0) + coalesce(f.ct, 0),
+                   CASE WHEN v.cost IS NOT NULL OR f.cost IS NOT NULL THEN coalesce(v.cost, 0) + coalesce(f.cost, 0) END, latency
+            FROM judges j LEFT JOIN v USING (judge) LEFT JOIN f USING (judge) LEFT JOIN open USING (judge)
+            WHERE j.cycle = $cycle ORDER BY j.seat
+            """,
+            {"cycle": cycle},
+        ).fetchall()
+        return [JudgeTally(*row) for row in rows]
+
+    def failure_kinds(self, cycle: str) -> list[tuple[str, str, int, str]]:
+        """Judge, kind, how often, and one message of that kind, the most frequent first."""
+        sql = "SELECT judge, kind, count(*), any_value(message) FROM failures WHERE cycle = ? GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+        return self.db.execute(sql, [cycle]).fetchall()
+
+    def spent(self, cycle: str) -> float:
+        """US dollars spent in the cycle so far; calls without a known price count nothing."""
+        sql = "SELECT coalesce(sum(cost_usd), 0) FROM (SELECT cost_usd FROM votes WHERE cycle = ? UNION ALL SELECT cost_usd FROM failures WHERE cycle = ?)"
+        return float(self._one(sql, cycle, cycle))
+
+    def gold_matches(self, cycle: str) -> list[tuple[str, bool]]:
+        """For each kept pair whose gold is a or b: its prompt, and whether label and gold agree."""
+        sql = (
+            "SELECT p.prompt_id, l.verdict = p.gold FROM labels l JOIN pairs p USING (pair_id) "
+            "WHERE l.cycle = ? AND l.kept AND p.gold IN ('a', 'b')"
+        )
+        return self.db.execute(sql, [cycle]).fetchall()
+
+    def votes(self, cycle: str) -> Iterator[dict[str, Any]]:
+        """The cycle's votes in the schema of the table, and with the order in the recorded form's word."""
+        result = self.db.cursor().execute("SELECT * EXCLUDE (cycle) FROM votes WHERE cycle = ? ORDER BY rowid", [cycle])
+        names = [column[0] for column in result.description]
+        while rows := result.fetchmany(CHUNK):
+            yield from (dict(zip(names, row, strict=True)) for row in rows)
+
+
+def _connect(path: Path | str) -> duckdb.DuckDBPyConnection:
+    # Checkpoints stop the writer; with a raised threshold the one at close is the only one.
+    config = {"wal_autocheckpoint": "1GB"}
+    try:
+        if path != ":memory:":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+        return duckdb.connect(str(path), config=config)
+    except (duckdb.Error, OSError) as error:
+        if holder := re.search(r"Conflicting lock is held in .*?\(PID (\d+)\)", str(error)):
+            raise StoreBusy(f"the store {path} is in use by process {holder[1]}; wait for it, or stop it") from None
+        raise UsageError(f"cannot open the store {path}: {error}") from None
+
+
+def _difference(cycle: Cycle, old: dict[str, Any], new: dict[str, Any]) -> str:
+    flat_old, flat_new = dict(_flat(old)), dict(_flat(new))
+    lines = [
+        f"  {key}: {flat_old.get(key, 'not there')} before, {flat_new.get(key, 'not there')} now"
+        for key in sorted(flat_old.keys() | flat_new.keys())
+        if flat_old.get(key) != flat_new.get(key)
+    ]
+    head = f"cycle {cycle.name!r} has votes that were asked differently; mixing them would give labels without a meaning:"
+    return "\n".join([head, *lines, "give the new cycle a name of its own (cycle.name=...), or change these back"])
+
+
+def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{where}.{key}" if where else key)
+    else:
+        yield where, value
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _pair_row(pair: Pair, now: datetime) -> dict[str, Any]:
+    order_byte, seat_byte = hash_bytes(pair.pair_id)
+    content = digest([pair.prompt, pair.completion_a, pair.completion_b])
+    return {
+        "pair_id": pair.pair_id,
+        "prompt_id": pair.prompt_id,
+        "prompt": _json(pair.prompt),
+        "completion_a": _json(pair.completion_a),
+        "completion_b": _json(pair.completion_b),
+        "category": pair.category,
+        "gold": pair.gold,
+        "extra": _json(dict(pair.extra)),
+        "order_byte": order_byte,
+        "seat_byte": seat_byte,
+        "content_hash": content,
+        "created_at": now,
+    }
+
+
+def _pair(row: Sequence[Any]) -> Pair:
+    pair_id, _, prompt, a, b, category, gold, extra = row[:8]
+    loads = json.loads
+    return Pair(pair_id, loads(prompt), loads(a), loads(b), category, Verdict(gold) if gold else None, loads(extra))
+
+
+def _key(cycle: str, config_hashes: dict[str, str], ballot: Ballot) -> dict[str, Any]:
+    return {
+        "cycle": cycle,
+        "pair_id": ballot.pair_id,
+        "judge": ballot.judge,
+        "config_hash": config_hashes[ballot.judge],
+        "shown": ballot.shown,
+        "repeat": ballot.repeat,
+    }
+
+
+def _vote_row(cycle: str, config_hashes: dict[str, str], vote: Vote) -> dict[str, Any]:
+    return _key(cycle, config_hashes, vote.ballot) | {
+        "verdict": vote.verdict,
+        "scores": _json(vote.scores) if vote.scores else None,
+        "raw": vote.raw,
+        "served_by": vote.served_by,
+        "prompt_tokens": vote.spent.prompt_tokens,
+        "completion_tokens": vote.spent.completion_tokens,
+        "cost_usd": vote.spent.cost_usd,
+        "latency_s": vote.spent.latency_s,
+        "temperature": vote.temperature,
+        "finish_reason": vote.finish_reason,
+        "attempts": vote.spent.attempts,
+        "created_at": vote.created_at.astimezone(UTC).replace(tzinfo=None),
+    }
+
+
+def _failure_row(cycle: str, config_hashes: dict[str, str], failure: Failure) -> dict[str, Any]:
+    return _key(cycle, config_hashes, failure.ballot) | {
+        "kind": failure.kind,
+        "message": failure.message,
+        "prompt_tokens": failure.spent.prompt_tokens,
+        "completion_tokens": failure.spent.completion_tokens,
+        "cost_usd": failure.spent.cost_usd,
+        "attempts": failure.spent.attempts,
+        "created_at": failure.created_at.astimezone(UTC).replace(tzinfo=None),
+    }

@@ -1,0 +1,1 @@
+"""The commands of this room, one module each; the only place in it that prints."""

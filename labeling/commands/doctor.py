@@ -1,0 +1,124 @@
+"""`consensus doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from consensus.cycle import Cycle, Judge
+    from labeling.panel import Panel
+    from labeling.rubric import Rubric
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; `ok` None is a warning."""
+
+    what: str
+    ok: bool | None
+    said: str
+
+
+def doctor(cycle: Path, /, *overrides: str, call: bool = False, json: bool = False) -> int:
+    """Check a cycle file, its keys, judges, input and store, before anything is paid for.
+
+    Parameters
+    ----------
+    cycle: Path
+        The cycle file.
+    overrides: str
+        Settings that differ from the file, as key=value.
+    call: bool
+        Also ask every judge one small trial ballot; costs one call each.
+    json: bool
+        Print one JSON object.
+    """
+    import asyncio
+
+    from consensus.cyclefile import load
+    from consensus.terminal import emit, out, plain
+    from labeling.rubric import Rubric
+
+    loaded = load(cycle, overrides)
+    rubric = Rubric.of(loaded)
+    checks = [Check("cycle file", True, f"{cycle} is valid: {len(loaded.judges)} judges, {loaded.rule.min_agree} must agree")]
+    checks += [_store(loaded), *_input(loaded)]
+    for judge in loaded.judges:
+        checks += asyncio.run(_judge(loaded, judge, rubric, call=call))
+    worst = any(check.ok is False for check in checks)
+    if json:
+        emit({"ok": not worst, "checks": [{"what": c.what, "ok": c.ok, "said": c.said} for c in checks]})
+    else:
+        marks = {True: "[green]✓[/]", None: "[yellow]![/]", False: "[red]✗[/]"}
+        for check in checks:
+            out().print(f"{marks[check.ok]} {plain(check.what):<28} {plain(check.said)}")
+    return 1 if worst else 0
+
+
+def _store(cycle: Cycle) -> Check:
+    from consensus.errors import ConsensusError
+    from consensus.store import Store
+
+    if not cycle.store.exists():
+        return Check("store", True, f"{cycle.store} will be made")
+    try:
+        with Store(cycle.store) as store:
+            known = store.pair_count(cycle.name)
+            return Check("store", True, f"{cycle.store} opens; cycle {cycle.name!r} has {known:,} pairs")
+    except ConsensusError as error:
+        return Check("store", False, str(error))
+
+
+def _input(cycle: Cycle) -> list[Check]:
+    from consensus.errors import ConsensusError
+    from labeling.pairs import read_pairs
+    from labeling.rows import BadRow
+
+    if cycle.input.pairs is None:
+        return [Check("pairs", None, "the cycle file names none under 'input:'; 'consensus ingest --pairs FILE' reads them")]
+    try:
+        rows = list(read_pairs(cycle.input.pairs))
+    except ConsensusError as error:
+        return [Check("pairs", False, str(error))]
+    bad = [row for row in rows if isinstance(row, BadRow)]
+    said = f"{cycle.input.pairs}: {len(rows) - len(bad):,} pairs"
+    said += f", {len(bad):,} rows refused, first row {bad[0].row}: {bad[0].reason}" if bad else ""
+    return [Check("pairs", (None if bad else True) if len(rows) > len(bad) else False, said)]
+
+
+async def _judge(cycle: Cycle, judge: Judge, rubric: Rubric, *, call: bool) -> list[Check]:
+    from consensus.errors import UsageError
+    from labeling.panel import Panel
+
+    if not judge.called:
+        return [Check(judge.label, True, "recorded: never called, its votes are ingested")]
+    alone = cycle.model_copy(update={"judges": (judge,)})
+    try:
+        async with Panel(alone, rubric) as panel:
+            return [_ready(panel), *([await _trial(panel)] if call else [])]
+    except UsageError as error:
+        return [Check(judge.label, False, str(error))]
+
+
+def _ready(panel: Panel) -> Check:
+    (judge,) = panel.judges.values()
+    parts = [f"{judge.transport.name} transport" + (f" ({judge.why_default})" if judge.why_default else "")]
+    asked, sent = judge.config.temperature, judge.transport.temperature
+    parts.append(f"temperature {sent:g}" if sent is not None else "asked without a temperature" + ("" if asked is None else ": the model takes none"))
+    price = judge.price
+    parts.append(f"${price.input:g} in, ${price.output:g} out per million tokens" if price else "no price known: give one under 'price:'")
+    return Check(judge.name, True if price or judge.config.provider == "simulated" else None, "; ".join(parts))
+
+
+async def _trial(panel: Panel) -> Check:
+    from consensus.nouns import Ballot, Failure, Pair, Shown
+
+    (judge,) = panel.judges.values()
+    pair = Pair("doctor", "What is 2 + 2?", "4", "5")
+    result = await judge.ask(pair, Ballot(pair.pair_id, judge.name, Shown.AB))
+    if isinstance(result, Failure):
+        return Check(judge.name, False, f"{result.kind}: {result.message}")
+    took = f" in {result.spent.latency_s:.1f} s" if result.spent.latency_s is not None else ""
+    return Check(judge.name, True if result.verdict in ("a", "b") else None, f"{result.served_by} answered{took}: {result.verdict}")

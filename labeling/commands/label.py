@@ -1,0 +1,137 @@
+"""`consensus label`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from labeling.labeler import Outcome
+    from labeling.plan import Need
+
+
+def label(
+    cycle: Path, /, *overrides: str, dry_run: bool = False, max_cost: float | None = None, json: bool = False
+) -> int:
+    """Ask the judges about every pair; votes go to the store, and a killed run goes on where it was.
+
+    Only missing votes are asked. The first Ctrl-C finishes what is in flight, the second one stops at once.
+
+    Parameters
+    ----------
+    cycle: Path
+        The cycle file; files under its `input:` are ingested first.
+    overrides: str
+        Settings that differ from the file, as key=value, e.g. consensus.min_agree=3.
+    dry_run: bool
+        Make no call; print calls, tokens, time under the limits and dollars per judge.
+    max_cost: float
+        US dollars for the whole cycle; stops starting calls when spent plus in flight would pass it.
+    json: bool
+        Print one JSON object instead of tables.
+    """
+    import asyncio
+
+    from consensus.cyclefile import load
+    from consensus.errors import UsageError
+    from consensus.store import Store
+    from consensus.summary import show, summary
+    from consensus.terminal import emit, err, out
+    from labeling.cycle_run import priced, run
+    from labeling.intake import ingest_input
+    from labeling.rubric import Rubric
+
+    if max_cost is not None and not max_cost >= 0:
+        raise UsageError(f"--max-cost is an amount of US dollars, not {max_cost}")
+    loaded, progress = load(cycle, overrides), err()
+    rubric = Rubric.of(loaded)
+    with Store(loaded.store) as store:
+        store.register(loaded, rubric.system)
+        for intake in ingest_input(store, loaded, rubric.system):
+            for line in intake.lines():
+                progress.print(line, markup=False)
+        if not store.pair_count(loaded.name):
+            raise UsageError(f"cycle {loaded.name!r} has no pairs; 'consensus ingest {cycle} --pairs FILE' reads them")
+        if dry_run:
+            plan = priced(store, loaded, rubric)
+            emit(_plan_figures(plan)) if json else _show_plan(out(), plan, f"consensus label {cycle}")
+            return 0
+        outcome = asyncio.run(run(store, loaded, rubric, console=progress, max_cost=max_cost))
+        figures = {**summary(store, loaded.name), **_outcome_figures(outcome)}
+    if json:
+        emit(figures)
+    else:
+        show(out(), figures)
+        again = " ".join(["consensus label", str(cycle), *overrides])
+        for line in _ending(outcome, again, str(cycle), failed=sum(judge["failures"] for judge in figures["judges"])):
+            out().print(line)
+    return 130 if outcome.interrupted else 0 if outcome.complete else 4
+
+
+def _outcome_figures(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "run": {
+            "votes": outcome.votes,
+            "failures": outcome.failures,
+            "complete": outcome.complete,
+            "down": dict(outcome.down),
+            "out_of_budget": outcome.out_of_budget,
+            "interrupted": outcome.interrupted,
+        }
+    }
+
+
+def _ending(outcome: Outcome, again: str, cycle: str, *, failed: int) -> list[str]:
+    from consensus.terminal import plain
+
+    lines = [""]
+    for name, why in outcome.down.items():
+        lines.append(f"[red]judge {plain(name)} was given up[/]: {plain(why[:300])}")
+    if outcome.out_of_budget:
+        lines.append("[yellow]stopped at --max-cost[/]")
+    if outcome.interrupted:
+        lines.append("[yellow]interrupted[/]; everything that was answered is stored")
+    if not outcome.complete:
+        return [*lines, f"to go on where it was: [bold]{plain(again)}[/]"]
+    if failed:
+        lines.append(f"{failed} ballots failed; [bold]{plain(again)}[/] asks them again")
+    return [*lines, f"next: [bold]consensus export {plain(cycle)}[/]"]
+
+
+def _plan_figures(plan: list[Need]) -> dict[str, Any]:
+    judges = [
+        {"judge": n.judge, "calls": n.calls, "tokens_in": n.tokens_in, "tokens_out": n.tokens_out, "cost_usd": n.dollars, "seconds": n.seconds}
+        for n in plan
+    ]
+    known = [need.dollars for need in plan if need.dollars is not None]
+    return {
+        "judges": judges,
+        "calls": sum(need.calls for need in plan),
+        "cost_usd": sum(known) if known else None,
+        "unpriced": [need.judge for need in plan if need.dollars is None],
+        "seconds": max((need.seconds for need in plan if need.seconds is not None), default=None),
+    }
+
+
+def _show_plan(console: Console, plan: list[Need], command: str) -> None:
+    from rich.table import Table
+
+    from consensus.terminal import count, dollars, duration, plain
+
+    total = _plan_figures(plan)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("judge", "calls", "tokens in / out", "time at least", "cost"):
+        table.add_column(name, justify="left" if name == "judge" else "right")
+    for need in plan:
+        tokens = f"{count(need.tokens_in)} / {count(need.tokens_out)}"
+        table.add_row(plain(need.judge), count(need.calls), tokens, duration(need.seconds), dollars(need.dollars))
+    tokens = f"{count(sum(n.tokens_in for n in plan))} / {count(sum(n.tokens_out for n in plan))}"
+    table.add_row("total", count(total["calls"]), tokens, duration(total["seconds"]), dollars(total["cost_usd"]), style="bold")
+    console.print(table)
+    console.print("\nTokens are estimated at four characters each. Nothing was called or spent.")
+    if total["unpriced"]:
+        console.print(f"[yellow]no price known for[/] {plain(', '.join(total['unpriced']))}; give one under 'price:' to count it")
+    cap = f" --max-cost {total['cost_usd'] * 1.2:.2f}" if total["cost_usd"] and not total["unpriced"] else ""
+    console.print(f"next: [bold]{plain(command)}{cap}[/]")

@@ -1,0 +1,123 @@
+"""Bringing files into the store: pairs and recorded votes, good rows kept beside refused ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from consensus.cycle import Cycle
+from consensus.nouns import Pair, Vote
+from consensus.store import Store
+from labeling.pairs import read_pairs
+from labeling.recorded import OtherJudge, read_votes
+from labeling.rows import BadRow
+
+BATCH = 1000
+T = TypeVar("T")
+
+
+@dataclass
+class Intake:
+    """What came of one file.
+
+    Attributes:
+        read: good rows.
+        new: of those, new to the cycle.
+        refused: rows that were not, in their order.
+        other_judges: recorded votes of judges that the cycle does not list as recorded.
+    """
+
+    file: Path
+    what: str
+    read: int = 0
+    new: int = 0
+    refused: list[BadRow] = field(default_factory=list)
+    other_judges: Counter[str] = field(default_factory=Counter)
+
+    def figures(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        refused = [{"row": bad.row, "reason": bad.reason} for bad in self.refused]
+        return {
+            "file": str(self.file),
+            "what": self.what,
+            "read": self.read,
+            "new": self.new,
+            "refused": refused,
+            "other_judges": dict(self.other_judges),
+        }
+
+    def lines(self, most: int = 8) -> Iterator[str]:
+        """For people."""
+        already = f", {self.read - self.new:,} of them known already" if self.read > self.new else ""
+        yield f"{self.file}: {self.read:,} {self.what}{already}" + (f", {len(self.refused):,} rows refused" if self.refused else "")
+        for bad in self.refused[:most]:
+            yield f"  row {bad.row}: {bad.reason}"
+        if len(self.refused) > most:
+            yield f"  ... and {len(self.refused) - most:,} more; --json lists them all"
+        for judge, votes in self.other_judges.most_common():
+            yield f"  {votes:,} votes of {judge!r} left out: the cycle has no judge of this name with 'provider: recorded'"
+
+
+def ingest_pairs(store: Store, cycle: Cycle, file: Path, columns: Mapping[str, str] | None = None) -> Intake:
+    """Add the pairs of a file to the cycle.
+
+    Raises:
+        UsageError: the file as a whole cannot be read.
+    """
+    intake = Intake(file, "pairs")
+    for rows in _batches(read_pairs(file, columns)):
+        pairs: dict[str, Pair] = {}
+        for row in rows:
+            if isinstance(row, Pair):
+                pairs[row.pair_id] = row
+                intake.read += 1
+            else:
+                intake.refused.append(row)
+        new, clashes = store.add_pairs(cycle.name, pairs.values())
+        intake.new += new
+        intake.read -= len(clashes)
+        intake.refused += [BadRow(0, f"pair_id {pair_id!r} stands in the store with another text") for pair_id in clashes]
+    return intake
+
+
+def ingest_votes(store: Store, cycle: Cycle, file: Path, rubric: str) -> Intake:
+    """Add the recorded votes of a file to the cycle.
+
+    Raises:
+        UsageError: the file as a whole cannot be read.
+    """
+    intake = Intake(file, "votes")
+    recorded = {judge.label: judge.config_hash(rubric) for judge in cycle.judges if not judge.called}
+    for rows in _batches(read_votes(file, judges=recorded, pairs=store.known_pairs(cycle.name))):
+        votes: list[Vote] = []
+        for row in rows:
+            match row:
+                case Vote():
+                    votes.append(row)
+                case OtherJudge(judge):
+                    intake.other_judges[judge] += 1
+                case _:
+                    intake.refused.append(row)
+        intake.read += len(votes)
+        intake.new += store.add_recorded(cycle.name, recorded, votes)
+    return intake
+
+
+def ingest_input(store: Store, cycle: Cycle, rubric: str) -> list[Intake]:
+    """Everything that the cycle file names under `input:`."""
+    done = []
+    if cycle.input.pairs:
+        done.append(ingest_pairs(store, cycle, cycle.input.pairs))
+    if cycle.input.votes:
+        done.append(ingest_votes(store, cycle, cycle.input.votes, rubric))
+    return done
+
+
+def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
+    waiting = iter(rows)
+    while batch := list(islice(waiting, BATCH)):
+        yield batch

@@ -1,0 +1,294 @@
+"""The async labeler: open ballots in, votes and failures out.
+
+Each judge has a lane: a queue of ballots and one consumer, which waits for a free place, for the pace and for the budget, and then
+starts the call. Pairs are taken from the plan only as fast as the lanes empty, so that memory grows with what is in flight. A call
+that failed is put back at once, to be asked again after a jittered wait, not after everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from consensus.nouns import Ballot, Failure, Pair, Spent, Vote
+from labeling.limits import Budget, Pace
+from labeling.panel import PanelJudge
+from labeling.plan import Work, prompt_tokens, reply_tokens
+
+LOW, HIGH = 64, 4096  # ballots waiting: take more pairs below LOW in some lane, none above HIGH in any
+FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts, doubling
+GIVE_UP_WAIT = 600.0  # a judge that asks for more than this is reported instead of waited for
+DOWN_AFTER = {"fatal": 3, "lost": 3, "refused": 20}  # in a row, without one answer
+
+
+@dataclass
+class Turn:
+    """A ballot on its way: how often it was tried, and what that cost."""
+
+    pair: Pair
+    ballot: Ballot
+    served: dict[str, str]
+    attempts: int = 0
+    errors: int = 0  # attempts that failed for another reason than a rate limit
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = None
+
+    def spent(self, last: Spent) -> Spent:
+        """Everything this ballot cost, as of its last attempt."""
+        return Spent(
+            self.prompt_tokens or last.prompt_tokens,
+            self.completion_tokens or last.completion_tokens,
+            self.cost_usd,
+            last.latency_s,
+            self.attempts,
+        )
+
+    def count(self, spent: Spent) -> None:
+        """Add one attempt."""
+        self.attempts += 1
+        self.prompt_tokens += spent.prompt_tokens or 0
+        self.completion_tokens += spent.completion_tokens or 0
+        if spent.cost_usd is not None:
+            self.cost_usd = (self.cost_usd or 0.0) + spent.cost_usd
+
+
+@dataclass
+class Lane:
+    """One judge at work, and its figures."""
+
+    judge: PanelJudge
+    pace: Pace
+    total: int = 0
+    votes: int = 0
+    failures: int = 0
+    rate_limited: int = 0
+    retries: int = 0
+    dollars: float = 0.0
+    in_flight: int = 0
+    down: str | None = None  # why the judge is given up
+    ready: deque[Turn] = field(default_factory=deque)
+    bad: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DOWN_AFTER, 0))  # in a row
+    hold_until: float = 0.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def done(self) -> int:
+        """Ballots that are settled in this run."""
+        return self.votes + self.failures
+
+    def put(self, turn: Turn, *, first: bool = False) -> None:
+        """Queue a ballot; one that is asked again goes before those never asked."""
+        self.ready.appendleft(turn) if first else self.ready.append(turn)
+        self.wake.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        down: judges that were given up, and why.
+        out_of_budget: whether the budget stopped it.
+        interrupted: whether the user did.
+    """
+
+    votes: int
+    failures: int
+    down: Mapping[str, str]
+    out_of_budget: bool = False
+    interrupted: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether every ballot was settled."""
+        return not (self.down or self.out_of_budget or self.interrupted)
+
+
+class Labeler:
+    """Runs ballots against a panel.
+
+    Args:
+        store: called with each vote and failure as it comes; must not block.
+        max_attempts: calls for one ballot before it is a failure; rate limits count a fifth.
+        seed: for the jitter of waits only.
+    """
+
+    def __init__(
+        self,
+        judges: Mapping[str, PanelJudge],
+        store: Callable[[Vote | Failure], None],
+        *,
+        budget: Budget | None = None,
+        max_attempts: int = 6,
+        seed: int = 0,
+    ) -> None:
+        self.lanes = {n: Lane(j, Pace(j.config.rpm, j.config.tpm)) for n, j in judges.items()}
+        self.budget = budget or Budget()
+        self._store, self._max_attempts, self._random = store, max_attempts, random.Random(seed)
+        self._work: Iterator[Work] = iter(())
+        self._fed = self._out_of_budget = self._interrupted = False
+        self._open = 0
+        self._over = asyncio.Event()
+
+    def interrupt(self) -> None:
+        """Start no further call; what is in flight is finished and stored."""
+        self._interrupted = True
+        self._over.set()
+
+    async def run(self, work: Iterable[Work]) -> Outcome:
+        """Ask everything that is open.
+
+        Cancelling it drops what is in flight; what was answered has gone to `store`.
+        """
+        self._work = iter(work)
+        self._feed()
+        async with asyncio.TaskGroup() as crew:
+            consumers = [crew.create_task(self._consume(lane, crew)) for lane in self.lanes.values()]
+            await self._over.wait()
+            for consumer in consumers:
+                consumer.cancel()
+        lanes = self.lanes.values()
+        return Outcome(
+            votes=sum(lane.votes for lane in lanes),
+            failures=sum(lane.failures for lane in lanes),
+            down={lane.judge.name: lane.down for lane in lanes if lane.down},
+            out_of_budget=self._out_of_budget,
+            interrupted=self._interrupted,
+        )
+
+    def _feed(self) -> None:
+        """Take pairs from the plan while some lane runs low."""
+        while not self._fed:
+            waiting = [len(lane.ready) for lane in self.lanes.values() if not lane.down]
+            if waiting and (min(waiting) >= LOW or max(waiting) >= HIGH):
+                return
+            item = next(self._work, None) if waiting else None
+            if item is None:
+                self._fed = True
+                break
+            for ballot in item.ballots:
+                if not self.lanes[ballot.judge].down:
+                    self._open += 1
+                    self.lanes[ballot.judge].put(Turn(item.pair, ballot, item.served))
+        self._check_over()
+
+    def _check_over(self) -> None:
+        if self._fed and self._open == 0:
+            self._over.set()
+
+    async def _consume(self, lane: Lane, crew: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while not lane.down:
+            while not lane.ready or lane.in_flight >= lane.judge.config.max_parallel:
+                lane.wake.clear()
+                await lane.wake.wait()
+            if (wait := lane.hold_until - loop.time()) > 0:
+                await asyncio.sleep(wait)
+                continue
+            turn = lane.ready.popleft()
+            tokens, most = self._estimate(lane.judge, turn)
+            await lane.pace.acquire(tokens)
+            if not await self.budget.reserve(most):
+                self._out_of_budget = True
+                self._over.set()
+                return
+            lane.in_flight += 1
+            crew.create_task(self._ask(lane, turn, tokens, most))
+            self._feed()
+
+    def _estimate(self, judge: PanelJudge, turn: Turn) -> tuple[int, float]:
+        """Tokens a call will use, and dollars it may cost at the most; not worked out where nothing limits them."""
+        if judge.config.tpm is None and self.budget.limit is None:
+            return 0, 0.0
+        tokens = prompt_tokens(judge, turn.pair, turn.ballot)
+        return tokens + reply_tokens(judge), judge.cost(tokens, judge.config.max_tokens) or 0.0
+
+    async def _ask(self, lane: Lane, turn: Turn, tokens: int, reserved: float) -> None:
+        cost = None
+        try:
+            result = await lane.judge.ask(turn.pair, turn.ballot, attempt=turn.attempts + 1)
+            spent = result.spent
+            cost = spent.cost_usd
+            if spent.prompt_tokens is not None:
+                lane.pace.correct(tokens, spent.prompt_tokens + (spent.completion_tokens or 0))
+        finally:
+            lane.in_flight -= 1
+            self.budget.settle(reserved, cost)
+            lane.wake.set()
+        lane.dollars += cost or 0.0
+        turn.count(spent)
+        result = self._unless_served_twice(lane, turn, result)
+        if isinstance(result, Vote):
+            lane.votes += 1
+            lane.bad = dict.fromkeys(DOWN_AFTER, 0)
+            self._settle(turn, result)
+        else:
+            self._failed(lane, turn, result)
+        self._feed()
+
+    def _unless_served_twice(self, lane: Lane, turn: Turn, result: Vote | Failure) -> Vote | Failure:
+        """One model never votes twice on a pair: a fallback's vote is refused if its model spoke already, or speaks for itself."""
+        if not isinstance(result, Vote) or result.served_by is None:
+            return result
+        name, by = lane.judge.name, result.served_by
+        if not lane.judge.answers_as(by):
+            others = [other.judge for other in self.lanes.values() if other is not lane]
+            owner = next((other.name for other in others if other.answers_as(by)), None) or turn.served.get(by, name)
+            if owner != name:
+                message = f"{by!r} answered for judge {name!r}, but it votes on this pair as {owner!r}"
+                return Failure(turn.ballot, "wrong_model", message, result.spent)
+        turn.served.setdefault(by, name)
+        return result
+
+    def _failed(self, lane: Lane, turn: Turn, failure: Failure) -> None:
+        limited = failure.kind == "rate_limit"
+        lane.rate_limited += limited
+        turn.errors += not limited
+        again = failure.retry and turn.errors < self._max_attempts and turn.attempts < 5 * self._max_attempts
+        wait = self._wait(turn, failure)
+        if wait > GIVE_UP_WAIT:
+            self._give_up(lane, f"asks to wait {wait / 60:.0f} minutes: {failure.message}")
+            again = False
+        if again and not lane.down and not self._over.is_set():
+            lane.retries += 1
+            loop = asyncio.get_running_loop()
+            if failure.retry_after_s is not None and limited:
+                lane.hold_until = max(lane.hold_until, loop.time() + failure.retry_after_s)
+            loop.call_later(wait, self._again, lane, turn)
+            return
+        lane.failures += 1
+        self._settle(turn, failure)
+        kind = "fatal" if failure.fatal else "lost" if failure.retry else "refused"
+        lane.bad[kind] += 1
+        if not lane.down and lane.bad[kind] >= DOWN_AFTER[kind]:
+            self._give_up(lane, f"{failure.kind}: {failure.message}")
+
+    def _wait(self, turn: Turn, failure: Failure) -> float:
+        """Seconds until the next attempt: what the provider says, or doubling, and jittered either way."""
+        if failure.retry_after_s is not None:
+            return failure.retry_after_s * (1 + 0.1 * self._random.random()) + 0.05 * self._random.random()
+        return min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, turn.errors - 1)) * (0.5 + 0.5 * self._random.random())
+
+    def _again(self, lane: Lane, turn: Turn) -> None:
+        if lane.down:
+            self._open -= 1
+            self._check_over()
+        else:
+            lane.put(turn, first=True)
+
+    def _give_up(self, lane: Lane, why: str) -> None:
+        """A judge keeps failing: its open ballots stay unasked, to be asked when the command is run again."""
+        lane.down = why
+        self._open -= len(lane.ready)
+        lane.ready.clear()
+        lane.wake.set()
+        self._check_over()
+
+    def _settle(self, turn: Turn, result: Vote | Failure) -> None:
+        self._store(replace(result, spent=turn.spent(result.spent)))
+        self._open -= 1
+        self._check_over()

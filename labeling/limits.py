@@ -1,0 +1,92 @@
+"""How fast and for how much: requests and tokens per minute, dollars."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from asyncio_throttle.throttler import Throttler
+
+
+class Pace:
+    """A judge's requests and tokens per minute; only its one consumer waits here.
+
+    asyncio-throttle polls, so that many waiters burn a core and lose their order; one consumer per judge, which acquires before it
+    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second (or one
+    request, if that is longer), so that a minute's allowance is never spent in one burst.
+    """
+
+    def __init__(self, rpm: float | None, tpm: float | None) -> None:
+        self._throttler = _throttler(rpm) if rpm else None
+        self._tokens = TokenBucket(tpm) if tpm else None
+
+    async def acquire(self, tokens: int) -> None:
+        """Wait for the right to send one request of about so many tokens, reply included."""
+        if self._tokens:
+            await self._tokens.acquire(tokens)
+        if self._throttler:
+            await self._throttler.acquire()
+
+    def correct(self, estimated: int, used: int | None) -> None:
+        """Say what a request really used."""
+        if self._tokens and used is not None:
+            self._tokens.take(used - estimated)
+
+
+def _throttler(rpm: float) -> Throttler:
+    slice_ = max(1, int(rpm / 600))
+    return Throttler(rate_limit=slice_, period=slice_ * 60 / rpm, retry_interval=min(0.01, slice_ * 6 / rpm))
+
+
+class TokenBucket:
+    """Tokens per minute: a tenth of a minute's allowance at once, refilled evenly."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._rate = per_minute / 60
+        self._most = per_minute / 10
+        self._left = self._most
+        self._at = time.monotonic()
+
+    def take(self, tokens: float) -> None:
+        """Take tokens, or give them back if negative; the bucket may go below zero."""
+        now = time.monotonic()
+        self._left = min(self._most, self._left + (now - self._at) * self._rate) - tokens
+        self._at = now
+
+    async def acquire(self, tokens: int) -> None:
+        """Wait until so many are there; a request larger than the bucket waits for a full one."""
+        wanted = min(tokens, self._most)
+        self.take(0)
+        while self._left < wanted:
+            await asyncio.sleep((wanted - self._left) / self._rate)
+            self.take(0)
+        self.take(tokens)
+
+
+class Budget:
+    """US dollars: no call starts if what is spent and what is in flight could pass the limit.
+
+    Args:
+        limit: None counts only.
+        spent: what the cycle cost before.
+    """
+
+    def __init__(self, limit: float | None = None, spent: float = 0.0) -> None:
+        self.limit, self.spent, self.in_flight = limit, spent, 0.0
+        self._freed = asyncio.Event()
+
+    async def reserve(self, most: float) -> bool:
+        """Set aside what a call may cost at the most; False if it cannot be had even when nothing is in flight."""
+        while self.limit is not None and self.spent + self.in_flight + most > self.limit:
+            if self.in_flight <= 1e-12:
+                return False
+            self._freed.clear()
+            await self._freed.wait()
+        self.in_flight += most
+        return True
+
+    def settle(self, reserved: float, cost: float | None) -> None:
+        """A call is over: its reservation becomes what it cost."""
+        self.in_flight = max(0.0, self.in_flight - reserved)
+        self.spent += cost or 0.0
+        self._freed.set()

@@ -1,0 +1,8 @@
+"""The seam between thinking and the wire: a `Transport` carries one question to one model and brings the answer back.
+
+base.py       the words: question, answer, what can go wrong
+routes.py     judge -> litellm's name for it, address, key, price
+completion.py the default transport: `litellm.acompletion`
+wire.py       the fast one: litellm translates, one pooled aiohttp session carries
+simulated.py  judges with known faults, in process and as a server on loopback
+"""

@@ -1,0 +1,162 @@
+"""What goes over the wire and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call.
+
+    Attributes:
+        messages: in OpenAI's form, the rubric first.
+        key: names the ballot; sent as X-Client-Request-Id, so that a call can be found in a provider's or gateway's log.
+        attempt: from 1.
+    """
+
+    messages: list[dict[str, str]]
+    key: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model's reply.
+
+    Attributes:
+        text: the reply, or the refusal's words; may be empty.
+        model: who answered, by its own word (with a gateway: by the gateway's).
+        cached_tokens: part of `prompt_tokens` that came from the provider's cache.
+        latency_s: seconds on the wire.
+    """
+
+    text: str
+    refused: bool = False
+    finish_reason: str | None = None
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int = 0
+    latency_s: float = 0.0
+
+
+@dataclass
+class CallError(Exception):
+    """A call that brought no answer.
+
+    Attributes:
+        kind: see `Failure.kind`.
+        retry: whether the same call may succeed later.
+        fatal: the judge cannot work at all as it is set up (key, model name, no money left).
+        retry_after_s: the wait that the provider asked for.
+    """
+
+    kind: str
+    message: str
+    retry: bool = True
+    fatal: bool = False
+    retry_after_s: float | None = None
+    latency_s: float | None = None
+    status: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Transport(Protocol):
+    """Carries questions to one model.
+
+    Attributes:
+        name: `fast`, `default` or `simulated`, as `doctor` shows it.
+        temperature: what is sent; None if the model is asked without one.
+    """
+
+    name: str
+    temperature: float | None
+
+    async def send(self, question: Question) -> Answer:
+        """Ask once.
+
+        Raises:
+            CallError: no answer came.
+        """
+        ...
+
+    def without(self, parameter: str) -> Transport | None:
+        """The same transport that no longer sends `temperature` or `response_format`; None if it did not send it."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class NotConnected:
+    """The transport of a judge that is only priced, not asked."""
+
+    name = "none"
+    temperature = None
+
+    async def send(self, question: Question) -> Answer:
+        """Never."""
+        raise CallError("bad_request", "this judge was opened without a connection", retry=False, fatal=True)
+
+    def without(self, parameter: str) -> Transport | None:
+        """Nothing is sent."""
+        return None
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+def error_of(status: int, body: str, headers: Mapping[str, str], latency_s: float | None = None) -> CallError:
+    """What an HTTP status other than 200 means for the ballot and for the judge."""
+    said = f"HTTP {status}: {_short(body)}"
+    wait = retry_after(headers)
+    if status == 429 and any(word in body for word in ("insufficient_quota", "billing", "credit balance")):
+        return CallError("auth", said, retry=False, fatal=True, status=status, latency_s=latency_s)
+    if status == 429:
+        return CallError("rate_limit", said, retry_after_s=wait, status=status, latency_s=latency_s)
+    if status in (401, 402, 403):
+        return CallError("auth", said, retry=False, fatal=True, status=status, latency_s=latency_s)
+    if status == 404:
+        return CallError("bad_request", said, retry=False, fatal=True, status=status, latency_s=latency_s)
+    if status in (408, 409, 425) or status >= 500:
+        return CallError("server_error", said, retry_after_s=wait, status=status, latency_s=latency_s)
+    return CallError("bad_request", said, retry=False, status=status, latency_s=latency_s)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or an HTTP date); None without either."""
+    try:
+        if (millis := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(millis) / 1000)
+        return max(0.0, float(headers["retry-after"]))
+    except KeyError:
+        return None
+    except ValueError:
+        return _until(headers.get("retry-after", ""))
+
+
+def _until(date: str) -> float | None:
+    from datetime import UTC, datetime
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
+def _short(body: str, length: int = 500) -> str:
+    text = " ".join(body.split())
+    return text if len(text) <= length else f"{text[:length]}..."
+
+
+def parameters(judge_temperature: float | None, max_tokens: int, response_format: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Request parameters in OpenAI's words; what is None is left out."""
+    given = {"temperature": judge_temperature, "max_tokens": max_tokens, "response_format": response_format, **extra}
+    return {name: value for name, value in given.items() if value is not None}

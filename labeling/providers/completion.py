@@ -1,0 +1,131 @@
+"""The default transport: `litellm.acompletion`, for every provider litellm knows."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from labeling.providers.base import Answer, CallError, Question, Transport, error_of
+from labeling.providers.routes import Route, litellm
+
+
+@dataclass(frozen=True)
+class Completion:
+    """Asks through `litellm.acompletion`.
+
+    Args:
+        parameters: in OpenAI's words; litellm translates them and drops what the model does not take.
+    """
+
+    route: Route
+    parameters: dict[str, Any]
+    timeout_s: float
+    name: str = "default"
+
+    @property
+    def temperature(self) -> float | None:
+        return effective_temperature(self.route, self.parameters)
+
+    async def send(self, question: Question) -> Answer:
+        lib = litellm()
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                response = await lib.acompletion(
+                    model=self.route.name,
+                    messages=question.messages,
+                    api_base=self.route.api_base,
+                    api_key=self.route.key,
+                    timeout=self.timeout_s,
+                    num_retries=0,
+                    max_retries=0,
+                    extra_headers={"X-Client-Request-Id": question.key},
+                    **self.parameters,
+                )
+        except TimeoutError:
+            raise CallError("timeout", f"no answer within {self.timeout_s:g} s", latency_s=self.timeout_s) from None
+        except Exception as error:  # noqa: BLE001 - litellm wraps every provider's errors, some in no class of its own
+            raise _call_error(error, time.perf_counter() - started) from None
+        headers = (getattr(response, "_hidden_params", None) or {}).get("additional_headers") or {}
+        plain = {key.removeprefix("llm_provider-"): value for key, value in headers.items()}
+        return answer_of(response, plain, getattr(response, "extra_fields", None), time.perf_counter() - started)
+
+    def without(self, parameter: str) -> Transport | None:
+        if parameter not in self.parameters:
+            return None
+        return replace(self, parameters={k: v for k, v in self.parameters.items() if k != parameter})
+
+    async def close(self) -> None:
+        close = getattr(litellm(), "close_litellm_async_clients", None)
+        if close:
+            await close()
+
+
+def effective_temperature(route: Route, parameters: dict[str, Any]) -> float | None:
+    """The temperature that litellm will send: None where the model does not take the one that was asked for."""
+    if "temperature" not in parameters:
+        return None
+    lib = litellm()
+    try:
+        sent = lib.utils.get_optional_params(
+            model=route.model, custom_llm_provider=route.provider, temperature=parameters["temperature"], drop_params=True
+        )
+    except Exception:  # noqa: BLE001 - litellm raises whatever the provider's config raises
+        return float(parameters["temperature"])
+    found = sent.get("temperature", sent.get("inferenceConfig", {}).get("temperature"))
+    return None if found is None else float(found)
+
+
+def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) -> Answer:
+    """litellm's ModelResponse as an answer.
+
+    Raises:
+        CallError: it has no choice in it.
+    """
+    if not response.choices:
+        raise CallError("bad_reply", "the reply has no choices", latency_s=latency_s)
+    choice = response.choices[0]
+    message, usage = choice.message, getattr(response, "usage", None)
+    fields = getattr(message, "provider_specific_fields", None) or {}
+    refusal = getattr(message, "refusal", None) or fields.get("refusal")
+    finish = choice.finish_reason
+    details = getattr(usage, "prompt_tokens_details", None)
+    return Answer(
+        text=message.content or refusal or "",
+        refused=bool(refusal) or finish in ("content_filter", "refusal"),
+        finish_reason=finish,
+        model=served_by(response.model, headers, extra_fields),
+        prompt_tokens=getattr(usage, "prompt_tokens", None),
+        completion_tokens=getattr(usage, "completion_tokens", None),
+        cached_tokens=getattr(details, "cached_tokens", None) or 0,
+        latency_s=latency_s,
+    )
+
+
+def served_by(model: str | None, headers: Any, extra_fields: Any) -> str | None:
+    """Who really answered: a gateway repeats the name that was asked for and tells the truth elsewhere.
+
+    The LiteLLM proxy says it in a header; Bifrost in `extra_fields`.
+    """
+    if told := headers.get("x-litellm-model-name"):
+        return str(told)
+    if isinstance(extra_fields, dict) and extra_fields.get("provider"):
+        resolved = extra_fields.get("resolved_model_used") or extra_fields.get("model_deployment") or model
+        return f"{extra_fields['provider']}/{str(resolved).rpartition('/')[2]}"
+    return model
+
+
+def _call_error(error: Exception, latency_s: float) -> CallError:
+    status = getattr(error, "status_code", None)
+    response = getattr(error, "response", None)
+    headers = getattr(response, "headers", None) or getattr(error, "headers", None) or {}
+    kind = type(error).__name__
+    if "Timeout" in kind:
+        return CallError("timeout", str(error)[:500], latency_s=latency_s)
+    if "JSON" in kind or "Unable to get json response" in str(error):
+        return CallError("bad_reply", str(error)[:500], latency_s=latency_s)
+    if isinstance(error, litellm().exceptions.APIConnectionError) or not isinstance(status, int):
+        return CallError("connection", f"{kind}: {error}"[:500], latency_s=latency_s)
+    return error_of(status, str(error), {str(k).lower(): str(v) for k, v in dict(headers).items()}, latency_s)

@@ -1,0 +1,114 @@
+"""How a judge is reached: litellm's name for it, address, key and price."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from consensus.cycle import Gateway, Judge, Price
+from consensus.errors import UsageError
+
+PROVIDERS = {"google": "gemini"}  # our word -> litellm's, where they differ
+KEYS = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "openai": ("OPENAI_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "mistral": ("MISTRAL_API_KEY",),
+    "groq": ("GROQ_API_KEY",),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+    "together_ai": ("TOGETHERAI_API_KEY", "TOGETHER_API_KEY"),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "xai": ("XAI_API_KEY",),
+    "fireworks_ai": ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY"),
+    "cohere": ("COHERE_API_KEY", "CO_API_KEY"),
+}
+OPENAI_COMPATIBLE = ("openai", "vllm", "hosted_vllm", "simulated")
+
+
+@cache
+def litellm() -> Any:
+    """The litellm module, quiet and without its look-ups at import (offline they cost seconds of retries)."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
+    os.environ.setdefault("LITELLM_LOG", "ERROR")
+    module = importlib.import_module("litellm")
+    module.suppress_debug_info = True
+    module.telemetry = False
+    module.drop_params = True  # a model that takes no temperature is asked without one
+    return module
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a judge's calls go.
+
+    Attributes:
+        provider: litellm's.
+        model: as the endpoint wants it named.
+        key: None where litellm finds credentials itself (cloud accounts).
+    """
+
+    provider: str
+    model: str
+    api_base: str | None = None
+    key: str | None = None
+
+    @property
+    def name(self) -> str:
+        """litellm's name: provider/model."""
+        return f"{self.provider}/{self.model}"
+
+
+def route(judge: Judge, gateway: Gateway | None = None) -> Route:
+    """How to reach a judge, with its key from the environment.
+
+    Raises:
+        UsageError: the environment variable that holds the key is not set.
+    """
+    if gateway and judge.api_base is None:
+        model = gateway.model.replace("{provider}", judge.provider).replace("{model}", judge.model)
+        return Route("hosted_vllm", model, gateway.api_base, _named_key(gateway.api_key_env, "the gateway") or "none")
+    provider = PROVIDERS.get(judge.provider, judge.provider)
+    key = _named_key(judge.api_key_env, f"judge {judge.label!r}") or _default_key(provider)
+    if judge.api_base and provider in OPENAI_COMPATIBLE:
+        # litellm's route for OpenAI-compatible servers costs a third less than its openai one
+        return Route("hosted_vllm", judge.model, judge.api_base, key or "none")
+    if key is None and provider in KEYS and judge.api_base is None:
+        raise UsageError(f"judge {judge.label!r} needs a key: set {KEYS[provider][0]}, or name another variable in api_key_env")
+    return Route(provider, judge.model, judge.api_base, key or ("none" if judge.api_base else None))
+
+
+def _named_key(variable: str | None, whose: str) -> str | None:
+    if variable is None:
+        return None
+    if not os.environ.get(variable):
+        raise UsageError(f"{whose} takes its key from {variable}, which is not set in the environment")
+    return os.environ[variable]
+
+
+def _default_key(provider: str) -> str | None:
+    return next((os.environ[name] for name in KEYS.get(provider, ()) if os.environ.get(name)), None)
+
+
+def price(judge: Judge) -> Price | None:
+    """The judge's own price, else litellm's for the model, else None."""
+    if judge.price or not judge.called:
+        return judge.price
+    if judge.provider in ("simulated", "vllm", "hosted_vllm"):
+        return None
+    provider = PROVIDERS.get(judge.provider, judge.provider)
+    try:
+        info = litellm().get_model_info(judge.model, custom_llm_provider=provider)
+    except Exception:  # noqa: BLE001 - litellm raises a bare Exception for a model that it does not know
+        return None
+    if info.get("input_cost_per_token") is None or info.get("output_cost_per_token") is None:
+        return None
+    cached = info.get("cache_read_input_token_cost")
+    return Price(
+        input=info["input_cost_per_token"] * 1e6,
+        output=info["output_cost_per_token"] * 1e6,
+        cached_input=cached * 1e6 if cached is not None else None,
+    )

@@ -1,0 +1,91 @@
+"""Reading a judge's reply. What cannot be read is an abstention, kept with its text; nothing is guessed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from consensus.nouns import Shown, Verdict
+
+_WORDS = {"a": "A", "b": "B", "tie": "tie", "c": "tie"}
+_FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL | re.IGNORECASE)
+_BRACKETED = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
+_DECODER = json.JSONDecoder(strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a reply says.
+
+    Attributes:
+        scores: per axis the score of completion a and b (completions, not slots).
+    """
+
+    verdict: Verdict
+    scores: Mapping[str, Mapping[str, float]] | None = None
+
+
+def parse(text: str, shown: Shown) -> Reply:
+    """Read a reply: a JSON object, alone, fenced, or inside prose; else a final [[A]], [[B]], [[C]]; else abstain.
+
+    Several objects or marks that name different verdicts contradict each other and are an abstention as well.
+    """
+    objects = [found for found in _objects(text) if "verdict" in found]
+    said = {_word(found["verdict"]) for found in objects}
+    if not objects:
+        said = {_word(mark) for mark in _BRACKETED.findall(text)[-1:]}
+    if len(said) != 1 or (word := said.pop()) is None:
+        return Reply(Verdict.ABSTAIN)
+    scores = _scores(objects[-1].get("scores"), shown) if objects else None
+    return Reply(_completion(word, shown), scores)
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text, outermost only."""
+    for candidate in (text, *_FENCED.findall(text)):
+        try:
+            found = _DECODER.decode(candidate.strip())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict):
+            yield found
+            return
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            if isinstance(found, dict):
+                yield found
+        at = text.find("{", end)
+
+
+def _word(value: Any) -> str | None:
+    """`A`, `B` or `tie`; None for anything else."""
+    return _WORDS.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _completion(word: str, shown: Shown) -> Verdict:
+    if word == "tie":
+        return Verdict.TIE
+    return shown.first if word == "A" else shown.first.swapped()
+
+
+def _scores(value: Any, shown: Shown) -> dict[str, dict[str, float]] | None:
+    """Axis scores of the completions; axes that cannot be read are left out."""
+    if not isinstance(value, dict):
+        return None
+    read = {}
+    for axis, both in value.items():
+        if isinstance(both, dict) and all(_is_number(both.get(slot)) for slot in "AB"):
+            read[str(axis)] = {_completion(slot, shown).value: float(both[slot]) for slot in "AB"}
+    return read or None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
