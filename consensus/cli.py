@@ -13,14 +13,29 @@ Exit codes: 0 done, 1 failed, 2 usage or config, 3 a gate was not met, 4 stopped
 """
 LOOP, LOOK, SETUP = (Group(name, sort_key=n) for n, name in enumerate(("The cycle", "Look at results", "Set up")))
 
-app = App(name="consensus", help=HELP, help_format="plaintext", version="0.1.0", default_parameter=Parameter(negative=()))
-app.command("labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs and recorded votes into the store.")
+app = App(
+    name="consensus", help=HELP, help_format="plaintext", version="0.1.0", default_parameter=Parameter(negative=())
+)
+app.command(
+    "labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs and recorded votes into the store."
+)
 app.command("labeling.commands.label:label", name="label", group=LOOP, help="Ask the judges; goes on where it was.")
-app.command("training.commands.export:export", name="export", group=LOOP, help="Write the kept pairs as a preference dataset.")
-app.command("consensus.commands.status:status", name="status", group=LOOK, help="Show how a cycle stands, also while it runs.")
+app.command(
+    "training.commands.export:export", name="export", group=LOOP, help="Write the kept pairs as a preference dataset."
+)
+app.command(
+    "consensus.commands.status:status", name="status", group=LOOK, help="Show how a cycle stands, also while it runs."
+)
 app.command("labeling.commands.init:init", name="init", group=SETUP, help="Write a commented cycle file to start from.")
-app.command("labeling.commands.doctor:doctor", name="doctor", group=SETUP, help="Check a cycle file, its keys, judges and store.")
-app.command("labeling.commands.simulate:simulate", name="simulate", group=SETUP, help="Serve simulated judges on loopback.")
+app.command(
+    "labeling.commands.doctor:doctor",
+    name="doctor",
+    group=SETUP,
+    help="Check a cycle file, its keys, judges and store.",
+)
+app.command(
+    "labeling.commands.simulate:simulate", name="simulate", group=SETUP, help="Serve simulated judges on loopback."
+)
 app.command("evaluation.commands.demo:demo", name="demo", group=SETUP, help="Run a whole cycle offline, without a key.")
 
 

@@ -12,7 +12,9 @@ from consensus.nouns import digest
 from consensus.rule import Rule
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-SECRET = re.compile(r"(sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{20,}|(?:gsk|xai|hf|ghp)_[A-Za-z0-9]{16,}|Bearer\s+\S{16,})")
+SECRET = re.compile(
+    r"(sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{20,}|(?:gsk|xai|hf|ghp)_[A-Za-z0-9]{16,}|Bearer\s+\S{16,})"
+)
 
 
 def _environment_name(value: str) -> str:
@@ -92,7 +94,9 @@ class Consensus(Section):
     """The panel's rule."""
 
     min_agree: int | None = Field(
-        default=None, ge=1, description="verdicts for one side that keep a pair; by default more than half of the judges asked"
+        default=None,
+        ge=1,
+        description="verdicts for one side that keep a pair; by default more than half of the judges asked",
     )
     drop_pair_if_split: bool = Field(default=True, description="else the side that leads is kept, if one leads")
 
@@ -100,7 +104,9 @@ class Consensus(Section):
 class Sampling(Section):
     """Which ballots are asked."""
 
-    judges_per_pair: int | None = Field(default=None, ge=1, description="by default all; fewer are drawn by a hash of the pair")
+    judges_per_pair: int | None = Field(
+        default=None, ge=1, description="by default all; fewer are drawn by a hash of the pair"
+    )
     rotate_completion_order: bool = Field(default=True, description="show completion b first in half of the ballots")
     orders: Literal["one", "both"] = Field(
         default="one", description="both: every judge sees both orders, and abstains where its two verdicts differ"

@@ -101,8 +101,6 @@ def verdicts_by_judge(votes: Mapping[Ballot, Verdict], rule: Rule) -> list[Verdi
 
 
 def label(votes: Iterable[Vote], pair_id: str, judges: Sequence[str], rule: Rule) -> Label:
-    """The label of a pair from all votes on it; votes that the rule does not count (repeats, the other order) inform
-    the audits alone.
-    """
+    """The label of a pair from all votes on it; what the rule does not count (repeats, the other order) is for audits."""
     asked = set(label_ballots(pair_id, judges, rule))
     return majority(verdicts_by_judge({v.ballot: v.verdict for v in votes if v.ballot in asked}, rule), rule)

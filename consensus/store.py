@@ -114,12 +114,18 @@ class Store:
     def _migrate(self) -> None:
         self.db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name VARCHAR, applied_at TIMESTAMP)")
         done = self._one("SELECT coalesce(max(number), 0) FROM migrations")
-        files = sorted(f for f in resources.files("consensus").joinpath("migrations").iterdir() if f.name.endswith(".sql"))
+        folder = resources.files("consensus").joinpath("migrations")
+        files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
         if done > len(files):
-            raise UsageError(f"the store {self.path} was written by a newer version of judge-consensus; upgrade to open it")
+            raise UsageError(
+                f"the store {self.path} was written by a newer version of judge-consensus; upgrade to open it"
+            )
         for number, file in enumerate(files, 1):
             if number > done:
-                script = f"BEGIN; {file.read_text('utf-8')}; INSERT INTO migrations VALUES ({number}, '{file.name}', TIMESTAMP '{_now():%Y-%m-%d %H:%M:%S}'); COMMIT"
+                note = (
+                    f"INSERT INTO migrations VALUES ({number}, '{file.name}', TIMESTAMP '{_now():%Y-%m-%d %H:%M:%S}')"
+                )
+                script = f"BEGIN; {file.read_text('utf-8')}; {note}; COMMIT"
                 self.db.execute(script)
 
     def _one(self, sql: str, *values: Any) -> Any:
@@ -153,6 +159,20 @@ class Store:
                 values = [cycle.name, judge.label, seat, judge.config_hash(rubric), judge.model_dump_json()]
                 self.db.execute("INSERT INTO judges VALUES (?, ?, ?, ?, ?)", values)
         self.db.commit()
+
+    def use_rule(self, cycle: Cycle) -> None:
+        """Let the labels of a known cycle follow the rule of the cycle file as it stands now.
+
+        Raises:
+            UsageError: nothing was ever done under this name.
+        """
+        if not self.has_cycle(cycle.name):
+            raise UsageError(f"the store {self.path} has no cycle {cycle.name!r}; 'consensus label' starts it")
+        rule = cycle.rule
+        self.db.execute(
+            "UPDATE cycles SET min_agree = ?, drop_if_split = ?, both_orders = ? WHERE cycle = ?",
+            [rule.min_agree, rule.drop_if_split, rule.both_orders, cycle.name],
+        )
 
     def has_cycle(self, cycle: str) -> bool:
         """Whether anything was ever done under this name."""
@@ -214,7 +234,9 @@ class Store:
 
     def known_pairs(self, cycle: str) -> set[str]:
         """The ids of the cycle's pairs."""
-        return {row[0] for row in self.db.execute("SELECT pair_id FROM cycle_pairs WHERE cycle = ?", [cycle]).fetchall()}
+        return {
+            row[0] for row in self.db.execute("SELECT pair_id FROM cycle_pairs WHERE cycle = ?", [cycle]).fetchall()
+        }
 
     def pair_count(self, cycle: str) -> int:
         """How many pairs the cycle has."""
@@ -231,7 +253,8 @@ class Store:
         last, any_votes = -1, bool(config_hashes) and bool(self.answered(cycle, config_hashes))
         while True:
             rows = self.db.execute(
-                f"WITH part AS (SELECT rowid AS place, pair_id FROM cycle_pairs WHERE cycle = ? AND rowid > ? ORDER BY rowid LIMIT {CHUNK}) "
+                "WITH part AS (SELECT rowid AS place, pair_id FROM cycle_pairs WHERE cycle = ? AND rowid > ? "
+                f"ORDER BY rowid LIMIT {CHUNK}) "
                 "SELECT place, p.* FROM part JOIN pairs p USING (pair_id) ORDER BY place",
                 [cycle, last],
             ).fetchall()
@@ -265,13 +288,17 @@ class Store:
         while rows := result.fetchmany(CHUNK):
             for row in rows:
                 verdict, reason, support, n_votes = row[-4:]
-                yield Labeled(_pair(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes))
+                yield Labeled(
+                    _pair(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes)
+                )
 
     # -- summaries ---------------------------------------------------------------------------------------------------
 
     def reasons(self, cycle: str) -> dict[Reason, int]:
         """How many pairs were kept or dropped for each reason."""
-        rows = self.db.execute("SELECT reason, count(*) FROM labels WHERE cycle = ? GROUP BY reason", [cycle]).fetchall()
+        rows = self.db.execute(
+            "SELECT reason, count(*) FROM labels WHERE cycle = ? GROUP BY reason", [cycle]
+        ).fetchall()
         return {Reason(reason): count for reason, count in rows}
 
     def tallies(self, cycle: str) -> list[JudgeTally]:
@@ -311,7 +338,8 @@ class Store:
 
     def spent(self, cycle: str) -> float:
         """US dollars spent in the cycle so far; calls without a known price count nothing."""
-        sql = "SELECT coalesce(sum(cost_usd), 0) FROM (SELECT cost_usd FROM votes WHERE cycle = ? UNION ALL SELECT cost_usd FROM failures WHERE cycle = ?)"
+        both = "SELECT cost_usd FROM votes WHERE cycle = ? UNION ALL SELECT cost_usd FROM failures WHERE cycle = ?"
+        sql = f"SELECT coalesce(sum(cost_usd), 0) FROM ({both})"
         return float(self._one(sql, cycle, cycle))
 
     def gold_matches(self, cycle: str) -> list[tuple[str, bool]]:
@@ -332,7 +360,7 @@ class Store:
 
 def _connect(path: Path | str) -> duckdb.DuckDBPyConnection:
     # Checkpoints stop the writer; with a raised threshold the one at close is the only one.
-    config = {"wal_autocheckpoint": "1GB"}
+    config: dict[str, str | bool | int | float | list[str]] = {"wal_autocheckpoint": "1GB"}
     try:
         if path != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -350,7 +378,9 @@ def _difference(cycle: Cycle, old: dict[str, Any], new: dict[str, Any]) -> str:
         for key in sorted(flat_old.keys() | flat_new.keys())
         if flat_old.get(key) != flat_new.get(key)
     ]
-    head = f"cycle {cycle.name!r} has votes that were asked differently; mixing them would give labels without a meaning:"
+    head = (
+        f"cycle {cycle.name!r} has votes that were asked differently; mixing them would give labels without a meaning:"
+    )
     return "\n".join([head, *lines, "give the new cycle a name of its own (cycle.name=...), or change these back"])
 
 

@@ -27,12 +27,11 @@ def summary(store: Store, cycle: str) -> dict[str, Any]:
     """The cycle's figures, as `--json` prints them."""
     reasons = store.reasons(cycle)
     pairs, kept = sum(reasons.values()), sum(n for reason, n in reasons.items() if reason.keeps)
-    judges = [
-        {name: getattr(tally, name) for name in tally.__dataclass_fields__} for tally in store.tallies(cycle)
-    ]
+    judges = [{name: getattr(tally, name) for name in tally.__dataclass_fields__} for tally in store.tallies(cycle)]
     costs = [judge["cost_usd"] for judge in judges if judge["cost_usd"] is not None]
     failures = [
-        {"judge": judge, "kind": kind, "count": n, "example": message} for judge, kind, n, message in store.failure_kinds(cycle)
+        {"judge": judge, "kind": kind, "count": n, "example": message}
+        for judge, kind, n, message in store.failure_kinds(cycle)
     ]
     return {
         "cycle": cycle,
@@ -53,7 +52,13 @@ def _gold(matches: list[tuple[str, bool]]) -> dict[str, Any] | None:
     if not matches:
         return None
     found = wilson([right for _, right in matches], [prompt for prompt, _ in matches])
-    return {"n": found.n, "agree": sum(right for _, right in matches), "share": found.value, "low": found.low, "high": found.high}
+    return {
+        "n": found.n,
+        "agree": sum(right for _, right in matches),
+        "share": found.value,
+        "low": found.low,
+        "high": found.high,
+    }
 
 
 def show(console: Console, figures: dict[str, Any]) -> None:
@@ -67,19 +72,27 @@ def show(console: Console, figures: dict[str, Any]) -> None:
         tokens = f"{count(judge['prompt_tokens'])}/{count(judge['completion_tokens'])}"
         numbers = [count(judge[name]) for name in ("votes", "a", "b", "tie", "abstain", "failures")]
         latency = judge["median_latency_s"]
-        row = [percent(judge["first_slot"]), tokens, "–" if latency is None else f"{latency:.2f}", dollars(judge["cost_usd"])]
+        row = [
+            percent(judge["first_slot"]),
+            tokens,
+            "–" if latency is None else f"{latency:.2f}",
+            dollars(judge["cost_usd"]),
+        ]
         table.add_row(plain(judge["judge"]), *numbers, *row)
     console.print(table)
     console.print("[dim]first: share of decided votes for the completion shown first; tokens: prompt / reply[/]\n")
     kept, pairs = figures["kept"], figures["pairs"]
     cost = f", {dollars(figures['cost_usd'])}" if figures["cost_usd"] is not None else ""
     per_pair = f" ({dollars(figures['cost_usd'] / kept)} per kept pair)" if figures["cost_usd"] and kept else ""
-    console.print(f"[bold]kept {count(kept)} of {count(pairs)} pairs ({percent(figures['retention'])})[/]{cost}{per_pair}")
+    console.print(
+        f"[bold]kept {count(kept)} of {count(pairs)} pairs ({percent(figures['retention'])})[/]{cost}{per_pair}"
+    )
     for reason, n in sorted(figures["reasons"].items(), key=lambda item: -item[1]):
         if not Reason(reason).keeps:
             console.print(f"  lost {count(n):>6}  {reason:<14} {WHY[Reason(reason)]}")
     for failure in figures["failures"][:5]:
-        console.print(f"  [yellow]{count(failure['count'])} × {failure['kind']}[/] by {plain(failure['judge'])}: {plain(failure['example'][:120])}")
+        what = f"{count(failure['count'])} × {failure['kind']}"
+        console.print(f"  [yellow]{what}[/] by {plain(failure['judge'])}: {plain(failure['example'][:120])}")
     console.print(gold_sentence(figures["gold"]))
 
 
@@ -88,4 +101,5 @@ def gold_sentence(gold: dict[str, Any] | None) -> str:
     if gold is None:
         return "people: no gold on the kept pairs; agreement among judges does not show that they are right"
     between = f" [{percent(gold['low'])}, {percent(gold['high'])}]" if gold["low"] == gold["low"] else ""
-    return f"people: labels agree with gold on {count(gold['agree'])} of {count(gold['n'])} kept pairs, {percent(gold['share'])}{between}"
+    right = f"{count(gold['agree'])} of {count(gold['n'])} kept pairs"
+    return f"people: labels agree with gold on {right}, {percent(gold['share'])}{between}"

@@ -56,7 +56,9 @@ async def run(
         if max_cost is not None:
             _refuse_unpriced(panel.judges)
         with Writer(lambda batch: store.add(cycle.name, judges_hashes, batch)) as writer:
-            labeler = Labeler(panel.judges, writer.add, budget=budget, max_attempts=cycle.limits.max_attempts, seed=cycle.cycle.seed)
+            labeler = Labeler(
+                panel.judges, writer.add, budget=budget, max_attempts=cycle.limits.max_attempts, seed=cycle.cycle.seed
+            )
             before = {}
             for name, lane in labeler.lanes.items():
                 lane.total, before[name] = totals[name]
@@ -97,7 +99,7 @@ def _refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
 @contextmanager
 def _interrupts(labeler: Labeler, console: Console) -> Iterator[None]:
     """First Ctrl-C (or SIGTERM): start nothing more. Second: drop what is in flight."""
-    loop, task, asked = asyncio.get_running_loop(), asyncio.current_task(), 0
+    loop, asked = asyncio.get_running_loop(), 0
 
     def handle() -> None:
         nonlocal asked
@@ -106,8 +108,8 @@ def _interrupts(labeler: Labeler, console: Console) -> Iterator[None]:
             in_flight = sum(lane.in_flight for lane in labeler.lanes.values())
             console.print(f"stopping: waiting for {in_flight} calls in flight; press Ctrl-C again to drop them")
             labeler.interrupt()
-        elif task:
-            task.cancel()
+        else:
+            labeler.drop()
 
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:

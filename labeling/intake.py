@@ -53,7 +53,9 @@ class Intake:
     def lines(self, most: int = 8) -> Iterator[str]:
         """For people."""
         already = f", {self.read - self.new:,} of them known already" if self.read > self.new else ""
-        yield f"{self.file}: {self.read:,} {self.what}{already}" + (f", {len(self.refused):,} rows refused" if self.refused else "")
+        yield f"{self.file}: {self.read:,} {self.what}{already}" + (
+            f", {len(self.refused):,} rows refused" if self.refused else ""
+        )
         for bad in self.refused[:most]:
             yield f"  row {bad.row}: {bad.reason}"
         if len(self.refused) > most:
@@ -80,7 +82,9 @@ def ingest_pairs(store: Store, cycle: Cycle, file: Path, columns: Mapping[str, s
         new, clashes = store.add_pairs(cycle.name, pairs.values())
         intake.new += new
         intake.read -= len(clashes)
-        intake.refused += [BadRow(0, f"pair_id {pair_id!r} stands in the store with another text") for pair_id in clashes]
+        intake.refused += [
+            BadRow(0, f"pair_id {pair_id!r} stands in the store with another text") for pair_id in clashes
+        ]
     return intake
 
 

@@ -133,17 +133,21 @@ class Labeler:
         self._fed = self._out_of_budget = self._interrupted = False
         self._open = 0
         self._over = asyncio.Event()
+        self._calls: set[asyncio.Task[None]] = set()
 
     def interrupt(self) -> None:
         """Start no further call; what is in flight is finished and stored."""
         self._interrupted = True
         self._over.set()
 
-    async def run(self, work: Iterable[Work]) -> Outcome:
-        """Ask everything that is open.
+    def drop(self) -> None:
+        """Interrupt, and give up what is in flight."""
+        self.interrupt()
+        for call in self._calls:
+            call.cancel()
 
-        Cancelling it drops what is in flight; what was answered has gone to `store`.
-        """
+    async def run(self, work: Iterable[Work]) -> Outcome:
+        """Ask everything that is open; what is answered goes to `store` at once."""
         self._work = iter(work)
         self._feed()
         async with asyncio.TaskGroup() as crew:
@@ -197,7 +201,9 @@ class Labeler:
                 self._over.set()
                 return
             lane.in_flight += 1
-            crew.create_task(self._ask(lane, turn, tokens, most))
+            call = crew.create_task(self._ask(lane, turn, tokens, most))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
             self._feed()
 
     def _estimate(self, judge: PanelJudge, turn: Turn) -> tuple[int, float]:
@@ -271,7 +277,8 @@ class Labeler:
         """Seconds until the next attempt: what the provider says, or doubling, and jittered either way."""
         if failure.retry_after_s is not None:
             return failure.retry_after_s * (1 + 0.1 * self._random.random()) + 0.05 * self._random.random()
-        return min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, turn.errors - 1)) * (0.5 + 0.5 * self._random.random())
+        longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, turn.errors - 1))
+        return longest * (0.5 + 0.5 * self._random.random())
 
     def _again(self, lane: Lane, turn: Turn) -> None:
         if lane.down:

@@ -50,7 +50,9 @@ def to_pair(row: Row, columns: Mapping[str, str]) -> Pair:
     absent = [name for name in REQUIRED if found[name] is None]
     if absent:
         there = ", ".join(sorted(map(str, row))[:12])
-        raise ValueError(f"{absent[0]} is missing; the row has: {there or 'nothing'} (other names: --map {absent[0]}=NAME)")
+        raise ValueError(
+            f"{absent[0]} is missing; the row has: {there or 'nothing'} (other names: --map {absent[0]}=NAME)"
+        )
     prompt, a, b = (_text(name, found[name]) for name in REQUIRED)
     if a == b:
         raise ValueError("completion_a and completion_b are the same; there is nothing to compare")
@@ -79,7 +81,8 @@ def _text(name: str, value: Any) -> Text:
     else:
         raise ValueError(f"{name} must be text or chat messages, not {type(value).__name__}")
     printable(name, value)
-    return value
+    text: Text = value
+    return text
 
 
 def _messages(name: str, messages: list[Any]) -> None:
@@ -109,7 +112,9 @@ def printable(name: str, value: Any) -> None:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise ValueError(f"{name} has half of a surrogate pair (\\ud800 to \\udfff), which is not text") from None
+                raise ValueError(
+                    f"{name} has half of a surrogate pair (\\ud800 to \\udfff), which is not text"
+                ) from None
         case list():
             for inner in value:
                 printable(name, inner)

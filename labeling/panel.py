@@ -49,12 +49,15 @@ class PanelJudge:
         """
         question = Question(self.rubric.messages(pair, ballot, seed=self.seed), self.key(ballot), attempt)
         while True:
+            transport = self.transport  # another call may change it while this one waits
             try:
-                return self._vote(ballot, await self.transport.send(question))
+                return self._vote(ballot, await transport.send(question), transport.temperature)
             except CallError as error:
-                if not self._ask_without(error):
+                if not self._ask_without(error, transport):
                     spent = Spent(latency_s=error.latency_s)
-                    return Failure(ballot, error.kind, error.message, spent, error.retry, error.fatal, error.retry_after_s)
+                    return Failure(
+                        ballot, error.kind, error.message, spent, error.retry, error.fatal, error.retry_after_s
+                    )
 
     def key(self, ballot: Ballot) -> str:
         """The ballot's id on the wire."""
@@ -72,10 +75,12 @@ class PanelJudge:
         """Whether a model's name is the judge's own (a fallback's is not)."""
         return served is None or same_model(self.config.model, served)
 
-    def _vote(self, ballot: Ballot, answer: Answer) -> Vote | Failure:
+    def _vote(self, ballot: Ballot, answer: Answer, temperature: float | None) -> Vote | Failure:
         cost = self.cost(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
         spent = Spent(answer.prompt_tokens, answer.completion_tokens, cost, answer.latency_s)
-        if not self.answers_as(answer.model) and not any(same_model(name, answer.model or "") for name in self.config.fallbacks):
+        if not self.answers_as(answer.model) and not any(
+            same_model(name, answer.model or "") for name in self.config.fallbacks
+        ):
             message = (
                 f"asked {self.config.model!r}, but {answer.model!r} answered; "
                 f"if its answers may count as this judge's, list it under 'fallbacks'"
@@ -83,19 +88,34 @@ class PanelJudge:
             return Failure(ballot, "wrong_model", message, spent, retry=True)
         if not answer.text.strip() and not answer.refused:
             cut = answer.finish_reason == "length"
-            message = f"the reply was cut before any text; raise max_tokens ({self.config.max_tokens})" if cut else "the reply has no text"
+            message = (
+                f"the reply was cut before any text; raise max_tokens ({self.config.max_tokens})"
+                if cut
+                else "the reply has no text"
+            )
             return Failure(ballot, "empty", message, spent, retry=not cut)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
-        temperature = self.transport.temperature
-        return Vote(ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, answer.finish_reason, spent)
+        return Vote(
+            ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, answer.finish_reason, spent
+        )
 
-    def _ask_without(self, error: CallError) -> bool:
-        """Whether the provider refused a parameter that the judge can do without; from then on it is not sent."""
+    def _ask_without(self, error: CallError, sent: Transport) -> bool:
+        """Whether the provider refused a parameter that the judge can do without; from then on it is not sent.
+
+        Calls that were in flight together are refused together: the first one changes the transport, the others follow.
+        """
         if error.status not in (400, 422):
             return False
-        words = {"temperature": ("temperature",), "response_format": ("response_format", "json_schema", "output_format", "schema")}
+        words = {
+            "temperature": ("temperature",),
+            "response_format": ("response_format", "json_schema", "output_format", "schema"),
+        }
         for parameter, signs in words.items():
-            if any(sign in error.message for sign in signs) and (other := self.transport.without(parameter)):
+            if not any(sign in error.message for sign in signs):
+                continue
+            if self.transport is not sent:
+                return True
+            if other := sent.without(parameter):
                 self.transport = other
                 return True
         return False
@@ -131,7 +151,9 @@ class Panel:
             raise
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for judge in self.judges.values():
             await judge.transport.close()
         if self._session:

@@ -81,7 +81,9 @@ class Progress:
             parts.append(f"{count(lane.failures)} failed")
         if lane.judge.price:
             parts.append(dollars(lane.dollars))
-        parts.append(f"down: {lane.down[:80]}" if lane.down else f"{duration(left / rate)} left" if left and rate else "")
+        parts.append(
+            f"down: {lane.down[:80]}" if lane.down else f"{duration(left / rate)} left" if left and rate else ""
+        )
         return f"{lane.judge.name:<28} " + "  ".join(part for part in parts if part)
 
     def _screen(self) -> Text:
@@ -93,7 +95,9 @@ class Progress:
             lines.append(self._line(lane) + "\n")
         budget = self._labeler.budget
         if budget.limit is not None:
-            lines.append(f"{dollars(budget.spent)} of {dollars(budget.limit)} spent, {dollars(budget.in_flight)} in flight\n")
+            lines.append(
+                f"{dollars(budget.spent)} of {dollars(budget.limit)} spent, {dollars(budget.in_flight)} in flight\n"
+            )
         return lines
 
     def _plain(self) -> Any:

@@ -48,7 +48,9 @@ class Rubric:
         if not self.axes:
             return self.text
         example = ", ".join(f'"{axis}": {{"A": 1-5, "B": 1-5}}' for axis in self.axes)
-        return f'{self.text}\nAdd "scores" to the object, 1 (poor) to 5 (excellent) per axis: {{"scores": {{{example}}}}}'
+        return (
+            f'{self.text}\nAdd "scores" to the object, 1 (poor) to 5 (excellent) per axis: {{"scores": {{{example}}}}}'
+        )
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -69,7 +71,9 @@ class Rubric:
         parts = {"prompt": render(pair.prompt), "completion A": render(first), "completion B": render(second)}
         nonce = fence_nonce(parts, ballot, seed)
         fenced = [f"BEGIN {name} {nonce}\n{text}\nEND {name} {nonce}" for name, text in parts.items()]
-        question = f"The code of this message is {nonce}. Which completion is better, A or B? Answer with the JSON object."
+        question = (
+            f"The code of this message is {nonce}. Which completion is better, A or B? Answer with the JSON object."
+        )
         return [
             {"role": "system", "content": self.system},
             {"role": "user", "content": "\n\n".join([*fenced, question])},
@@ -117,7 +121,10 @@ def _render_content(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, Sequence):
-        return "\n".join(part["text"] if isinstance(part, dict) and isinstance(part.get("text"), str) else _json(part) for part in content)
+        return "\n".join(
+            part["text"] if isinstance(part, dict) and isinstance(part.get("text"), str) else _json(part)
+            for part in content
+        )
     return _json(content)
 
 

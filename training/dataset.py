@@ -68,8 +68,8 @@ def _message(message: Mapping[str, Any]) -> Message:
 def _content(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
-    texts = [part.get("text") if isinstance(part, dict) else None for part in content]
-    return "".join(texts) if all(isinstance(text, str) for text in texts) else _json(content)
+    texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return "".join(texts) if len(texts) == len(content) else _json(content)
 
 
 def _call(call: Any) -> dict[str, Any]:
@@ -118,7 +118,9 @@ def _json(value: Any) -> str:
 def card(figures: Mapping[str, Any], sentence: str) -> str:
     """A Hugging Face dataset card that says where the labels come from and what they are worth."""
     judges = "\n".join(f"- {judge['judge']}: {judge['votes']:,} votes" for judge in figures["judges"])
-    lost = "\n".join(f"- {reason}: {n:,}" for reason, n in figures["reasons"].items() if reason not in ("agreed", "plurality"))
+    lost = "\n".join(
+        f"- {reason}: {n:,}" for reason, n in figures["reasons"].items() if reason not in ("agreed", "plurality")
+    )
     return f"""---
 configs:
 - config_name: default
@@ -133,9 +135,9 @@ tags:
 
 # Preferences of cycle {figures["cycle"]}
 
-{figures["kept"]:,} of {figures["pairs"]:,} pairs, kept because enough judges of a panel agreed on them. Rows are in TRL's conversational
-preference format (`prompt`, `chosen`, `rejected`, `tools`), with `pair_id`, `category` and `support`, the share of the panel's votes
-for the chosen side. `p_chosen` is null until it is calibrated.
+{figures["kept"]:,} of {figures["pairs"]:,} pairs, kept because enough judges of a panel agreed on them. Rows are in
+TRL's conversational preference format (`prompt`, `chosen`, `rejected`, `tools`), with `pair_id`, `category` and
+`support`, the share of the panel's votes for the chosen side. `p_chosen` is null until it is calibrated.
 
 {sentence}.
 

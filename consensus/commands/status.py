@@ -29,8 +29,7 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
         raise UsageError(f"there is no store {loaded.store} yet; 'consensus label {cycle}' makes it")
     try:
         with Store(loaded.store) as store:
-            if not store.has_cycle(loaded.name):
-                raise UsageError(f"the store {loaded.store} has no cycle {loaded.name!r}; 'consensus label {cycle}' starts it")
+            store.use_rule(loaded)
             figures = {**summary(store, loaded.name), "running": False}
     except StoreBusy:
         # DuckDB lets no second process in, so the one that labels leaves its figures beside the store.
@@ -43,7 +42,9 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
         return 0
     console = out()
     if figures["running"]:
-        console.print(f"[bold]{loaded.name}[/] is being labeled by process {figures['pid']}; figures are {figures['age_s']:.1f} s old\n")
+        console.print(
+            f"[bold]{loaded.name}[/] is being labeled by process {figures['pid']}; figures are {figures['age_s']:.1f} s old\n"
+        )
         for judge in figures["progress"]:
             console.print(f"  {judge['line']}", markup=False)
     else:

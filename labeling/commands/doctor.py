@@ -43,7 +43,9 @@ def doctor(cycle: Path, /, *overrides: str, call: bool = False, json: bool = Fal
 
     loaded = load(cycle, overrides)
     rubric = Rubric.of(loaded)
-    checks = [Check("cycle file", True, f"{cycle} is valid: {len(loaded.judges)} judges, {loaded.rule.min_agree} must agree")]
+    checks = [
+        Check("cycle file", True, f"{cycle} is valid: {len(loaded.judges)} judges, {loaded.rule.min_agree} must agree")
+    ]
     checks += [_store(loaded), *_input(loaded)]
     for judge in loaded.judges:
         checks += asyncio.run(_judge(loaded, judge, rubric, call=call))
@@ -77,7 +79,9 @@ def _input(cycle: Cycle) -> list[Check]:
     from labeling.rows import BadRow
 
     if cycle.input.pairs is None:
-        return [Check("pairs", None, "the cycle file names none under 'input:'; 'consensus ingest --pairs FILE' reads them")]
+        return [
+            Check("pairs", None, "the cycle file names none under 'input:'; 'consensus ingest --pairs FILE' reads them")
+        ]
     try:
         rows = list(read_pairs(cycle.input.pairs))
     except ConsensusError as error:
@@ -106,9 +110,17 @@ def _ready(panel: Panel) -> Check:
     (judge,) = panel.judges.values()
     parts = [f"{judge.transport.name} transport" + (f" ({judge.why_default})" if judge.why_default else "")]
     asked, sent = judge.config.temperature, judge.transport.temperature
-    parts.append(f"temperature {sent:g}" if sent is not None else "asked without a temperature" + ("" if asked is None else ": the model takes none"))
+    parts.append(
+        f"temperature {sent:g}"
+        if sent is not None
+        else "asked without a temperature" + ("" if asked is None else ": the model takes none")
+    )
     price = judge.price
-    parts.append(f"${price.input:g} in, ${price.output:g} out per million tokens" if price else "no price known: give one under 'price:'")
+    parts.append(
+        f"${price.input:g} in, ${price.output:g} out per million tokens"
+        if price
+        else "no price known: give one under 'price:'"
+    )
     return Check(judge.name, True if price or judge.config.provider == "simulated" else None, "; ".join(parts))
 
 
@@ -121,4 +133,8 @@ async def _trial(panel: Panel) -> Check:
     if isinstance(result, Failure):
         return Check(judge.name, False, f"{result.kind}: {result.message}")
     took = f" in {result.spent.latency_s:.1f} s" if result.spent.latency_s is not None else ""
-    return Check(judge.name, True if result.verdict in ("a", "b") else None, f"{result.served_by} answered{took}: {result.verdict}")
+    return Check(
+        judge.name,
+        True if result.verdict in ("a", "b") else None,
+        f"{result.served_by} answered{took}: {result.verdict}",
+    )

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Literal
 
 
-def init(cycle: Path = Path("cycle.yaml"), /, *, kind: Literal["panel", "simulated", "recorded"] = "panel", force: bool = False) -> int:
+def init(
+    cycle: Path = Path("cycle.yaml"),
+    /,
+    *,
+    kind: Literal["panel", "simulated", "recorded"] = "panel",
+    force: bool = False,
+) -> int:
     """Write a commented cycle file to start from.
 
     Parameters
@@ -30,5 +36,7 @@ def init(cycle: Path = Path("cycle.yaml"), /, *, kind: Literal["panel", "simulat
     except OSError as error:
         raise UsageError(f"cannot write {cycle}: {error.strerror}") from None
     name = plain(str(cycle))
-    out().print(f"wrote {name}; next: set its 'input:', then [bold]consensus doctor {name}[/] and [bold]consensus label {name} --dry-run[/]")
+    out().print(
+        f"wrote {name}; next: set its 'input:', then [bold]consensus doctor {name}[/] and [bold]consensus label {name} --dry-run[/]"
+    )
     return 0

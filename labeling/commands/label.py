@@ -102,7 +102,14 @@ def _ending(outcome: Outcome, again: str, cycle: str, *, failed: int) -> list[st
 
 def _plan_figures(plan: list[Need]) -> dict[str, Any]:
     judges = [
-        {"judge": n.judge, "calls": n.calls, "tokens_in": n.tokens_in, "tokens_out": n.tokens_out, "cost_usd": n.dollars, "seconds": n.seconds}
+        {
+            "judge": n.judge,
+            "calls": n.calls,
+            "tokens_in": n.tokens_in,
+            "tokens_out": n.tokens_out,
+            "cost_usd": n.dollars,
+            "seconds": n.seconds,
+        }
         for n in plan
     ]
     known = [need.dollars for need in plan if need.dollars is not None]
@@ -128,10 +135,14 @@ def _show_plan(console: Console, plan: list[Need], command: str) -> None:
         tokens = f"{count(need.tokens_in)} / {count(need.tokens_out)}"
         table.add_row(plain(need.judge), count(need.calls), tokens, duration(need.seconds), dollars(need.dollars))
     tokens = f"{count(sum(n.tokens_in for n in plan))} / {count(sum(n.tokens_out for n in plan))}"
-    table.add_row("total", count(total["calls"]), tokens, duration(total["seconds"]), dollars(total["cost_usd"]), style="bold")
+    table.add_row(
+        "total", count(total["calls"]), tokens, duration(total["seconds"]), dollars(total["cost_usd"]), style="bold"
+    )
     console.print(table)
     console.print("\nTokens are estimated at four characters each. Nothing was called or spent.")
     if total["unpriced"]:
-        console.print(f"[yellow]no price known for[/] {plain(', '.join(total['unpriced']))}; give one under 'price:' to count it")
+        console.print(
+            f"[yellow]no price known for[/] {plain(', '.join(total['unpriced']))}; give one under 'price:' to count it"
+        )
     cap = f" --max-cost {total['cost_usd'] * 1.2:.2f}" if total["cost_usd"] and not total["unpriced"] else ""
     console.print(f"next: [bold]{plain(command)}{cap}[/]")

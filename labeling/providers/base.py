@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+# What providers say, with status 400 or 429, of an account without money or a key that is none; mere rate limits speak of
+# billing too, so that word alone says nothing.
+NO_ACCOUNT = ("insufficient_quota", "billing_hard_limit", "billing_not_active", "credit balance", "API key not valid")
+_RETRY_DELAY = re.compile(r'"retryDelay":\s*"([\d.]+)s"')  # Google says it in the body only
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +73,19 @@ class CallError(Exception):
 
 
 class Transport(Protocol):
-    """Carries questions to one model.
+    """Carries questions to one model."""
 
-    Attributes:
-        name: `fast`, `default` or `simulated`, as `doctor` shows it.
-        temperature: what is sent; None if the model is asked without one.
-    """
+    @property
+    def name(self) -> str:
+        """`fast`, `default` or `simulated`, as `doctor` shows it."""
+        ...
 
-    name: str
-    temperature: float | None
+    @property
+    def temperature(self) -> float | None:
+        """What is sent; None if the model is asked without one."""
+        ...
 
-    async def send(self, question: Question) -> Answer:
+    async def send(self, question: Question, /) -> Answer:
         """Ask once.
 
         Raises:
@@ -85,7 +93,7 @@ class Transport(Protocol):
         """
         ...
 
-    def without(self, parameter: str) -> Transport | None:
+    def without(self, parameter: str, /) -> Transport | None:
         """The same transport that no longer sends `temperature` or `response_format`; None if it did not send it."""
         ...
 
@@ -98,13 +106,13 @@ class NotConnected:
     """The transport of a judge that is only priced, not asked."""
 
     name = "none"
-    temperature = None
+    temperature: float | None = None
 
-    async def send(self, question: Question) -> Answer:
+    async def send(self, _: Question) -> Answer:
         """Never."""
         raise CallError("bad_request", "this judge was opened without a connection", retry=False, fatal=True)
 
-    def without(self, parameter: str) -> Transport | None:
+    def without(self, _: str) -> Transport | None:
         """Nothing is sent."""
         return None
 
@@ -116,12 +124,12 @@ def error_of(status: int, body: str, headers: Mapping[str, str], latency_s: floa
     """What an HTTP status other than 200 means for the ballot and for the judge."""
     said = f"HTTP {status}: {_short(body)}"
     wait = retry_after(headers)
-    if status == 429 and any(word in body for word in ("insufficient_quota", "billing", "credit balance")):
+    if wait is None and (delay := _RETRY_DELAY.search(body)):
+        wait = float(delay[1])
+    if status in (401, 402, 403) or (status in (400, 429) and any(sign in body for sign in NO_ACCOUNT)):
         return CallError("auth", said, retry=False, fatal=True, status=status, latency_s=latency_s)
     if status == 429:
         return CallError("rate_limit", said, retry_after_s=wait, status=status, latency_s=latency_s)
-    if status in (401, 402, 403):
-        return CallError("auth", said, retry=False, fatal=True, status=status, latency_s=latency_s)
     if status == 404:
         return CallError("bad_request", said, retry=False, fatal=True, status=status, latency_s=latency_s)
     if status in (408, 409, 425) or status >= 500:
@@ -156,7 +164,9 @@ def _short(body: str, length: int = 500) -> str:
     return text if len(text) <= length else f"{text[:length]}..."
 
 
-def parameters(judge_temperature: float | None, max_tokens: int, response_format: Any, extra: Mapping[str, Any]) -> dict[str, Any]:
+def parameters(
+    judge_temperature: float | None, max_tokens: int, response_format: Any, extra: Mapping[str, Any]
+) -> dict[str, Any]:
     """Request parameters in OpenAI's words; what is None is left out."""
     given = {"temperature": judge_temperature, "max_tokens": max_tokens, "response_format": response_format, **extra}
     return {name: value for name, value in given.items() if value is not None}

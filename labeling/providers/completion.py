@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+
+import httpx  # litellm's
 
 from labeling.providers.base import Answer, CallError, Question, Transport, error_of
 from labeling.providers.routes import Route, litellm
@@ -48,6 +51,8 @@ class Completion:
             raise CallError("timeout", f"no answer within {self.timeout_s:g} s", latency_s=self.timeout_s) from None
         except Exception as error:  # noqa: BLE001 - litellm wraps every provider's errors, some in no class of its own
             raise _call_error(error, time.perf_counter() - started) from None
+        if response is None:  # so litellm ends when the OpenAI SDK reports a 422 twice
+            raise error_of(422, "the provider refuses the request", {}, time.perf_counter() - started)
         headers = (getattr(response, "_hidden_params", None) or {}).get("additional_headers") or {}
         plain = {key.removeprefix("llm_provider-"): value for key, value in headers.items()}
         return answer_of(response, plain, getattr(response, "extra_fields", None), time.perf_counter() - started)
@@ -70,7 +75,10 @@ def effective_temperature(route: Route, parameters: dict[str, Any]) -> float | N
     lib = litellm()
     try:
         sent = lib.utils.get_optional_params(
-            model=route.model, custom_llm_provider=route.provider, temperature=parameters["temperature"], drop_params=True
+            model=route.model,
+            custom_llm_provider=route.provider,
+            temperature=parameters["temperature"],
+            drop_params=True,
         )
     except Exception:  # noqa: BLE001 - litellm raises whatever the provider's config raises
         return float(parameters["temperature"])
@@ -118,14 +126,26 @@ def served_by(model: str | None, headers: Any, extra_fields: Any) -> str | None:
 
 
 def _call_error(error: Exception, latency_s: float) -> CallError:
+    """What provider or network said, from below litellm's error, which changes the status and loses headers and body."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, httpx.HTTPStatusError):
+            response = cause.response
+            return error_of(response.status_code, response.text, response.headers, latency_s)
+    message = f"{type(error).__name__}: {error}"[:500]
+    if any("Timeout" in type(cause).__name__ for cause in causes):
+        return CallError("timeout", message, latency_s=latency_s)
+    if any(isinstance(cause, httpx.TransportError) for cause in causes):
+        return CallError("connection", message, latency_s=latency_s)
     status = getattr(error, "status_code", None)
-    response = getattr(error, "response", None)
-    headers = getattr(response, "headers", None) or getattr(error, "headers", None) or {}
-    kind = type(error).__name__
-    if "Timeout" in kind:
-        return CallError("timeout", str(error)[:500], latency_s=latency_s)
-    if "JSON" in kind or "Unable to get json response" in str(error):
-        return CallError("bad_reply", str(error)[:500], latency_s=latency_s)
-    if isinstance(error, litellm().exceptions.APIConnectionError) or not isinstance(status, int):
-        return CallError("connection", f"{kind}: {error}"[:500], latency_s=latency_s)
-    return error_of(status, str(error), {str(k).lower(): str(v) for k, v in dict(headers).items()}, latency_s)
+    if isinstance(status, int) and 400 <= status < 500 and status != 422:  # litellm itself refuses the call
+        return error_of(status, str(error), {}, latency_s)
+    return CallError("bad_reply", message, latency_s=latency_s)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and what it was raised from, outermost first."""
+    at: BaseException | None = error
+    while at is not None:
+        yield at
+        at = at.__cause__ or at.__context__

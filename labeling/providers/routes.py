@@ -34,7 +34,7 @@ def litellm() -> Any:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     os.environ.setdefault("LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS", "True")
     os.environ.setdefault("LITELLM_LOG", "ERROR")
-    module = importlib.import_module("litellm")
+    module: Any = importlib.import_module("litellm")
     module.suppress_debug_info = True
     module.telemetry = False
     module.drop_params = True  # a model that takes no temperature is asked without one
@@ -77,20 +77,27 @@ def route(judge: Judge, gateway: Gateway | None = None) -> Route:
         # litellm's route for OpenAI-compatible servers costs a third less than its openai one
         return Route("hosted_vllm", judge.model, judge.api_base, key or "none")
     if key is None and provider in KEYS and judge.api_base is None:
-        raise UsageError(f"judge {judge.label!r} needs a key: set {KEYS[provider][0]}, or name another variable in api_key_env")
+        raise UsageError(
+            f"judge {judge.label!r} needs a key: set {KEYS[provider][0]}, or name another variable in api_key_env"
+        )
     return Route(provider, judge.model, judge.api_base, key or ("none" if judge.api_base else None))
 
 
 def _named_key(variable: str | None, whose: str) -> str | None:
     if variable is None:
         return None
-    if not os.environ.get(variable):
+    if not (key := _environment(variable)):
         raise UsageError(f"{whose} takes its key from {variable}, which is not set in the environment")
-    return os.environ[variable]
+    return key
 
 
 def _default_key(provider: str) -> str | None:
-    return next((os.environ[name] for name in KEYS.get(provider, ()) if os.environ.get(name)), None)
+    return next((key for name in KEYS.get(provider, ()) if (key := _environment(name))), None)
+
+
+def _environment(variable: str) -> str:
+    """A variable's value without the line break that a file or a secret store left on it, which no header may hold."""
+    return os.environ.get(variable, "").strip()
 
 
 def price(judge: Judge) -> Price | None:

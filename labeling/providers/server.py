@@ -26,7 +26,9 @@ def application(judges: Mapping[str, SimulatedJudge]) -> web.Application:
             messages = body["messages"]
         except (orjson.JSONDecodeError, KeyError, TypeError) as error:
             known = ", ".join(judges)
-            return _error(404 if isinstance(error, KeyError) else 400, f"no model or messages: {error}; models here: {known}")
+            return _error(
+                404 if isinstance(error, KeyError) else 400, f"no model or messages: {error}; models here: {known}"
+            )
         # Identical calls are told apart by the ballot's id; without one, by how often this very body came.
         key = request.headers.get("X-Client-Request-Id") or text_hash(str(messages))
         attempts[key] = attempts.pop(key, 0) + 1
@@ -66,7 +68,14 @@ def _reply(judge: SimulatedJudge, messages: list[dict[str, str]], key: str) -> b
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
     return orjson.dumps(
-        {"id": key[:40], "object": "chat.completion", "created": 0, "model": judge.name, "choices": choices, "usage": usage}
+        {
+            "id": key[:40],
+            "object": "chat.completion",
+            "created": 0,
+            "model": judge.name,
+            "choices": choices,
+            "usage": usage,
+        }
     )
 
 

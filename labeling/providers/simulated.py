@@ -37,10 +37,16 @@ class Faults(Section):
     """What is wrong with a simulated judge; given under `extra`."""
 
     accuracy: float = Field(default=0.8, ge=0, le=1, description="chance that one decided verdict is right")
-    flip_rate: float = Field(default=0.0, ge=0, lt=0.5, description="median over pairs of the chance that a call flips the opinion")
-    position_bias: float = Field(default=0.0, ge=-0.5, le=0.5, description="share of verdicts for the first slot, minus a half")
+    flip_rate: float = Field(
+        default=0.0, ge=0, lt=0.5, description="median over pairs of the chance that a call flips the opinion"
+    )
+    position_bias: float = Field(
+        default=0.0, ge=-0.5, le=0.5, description="share of verdicts for the first slot, minus a half"
+    )
     ties: float = Field(default=0.0, ge=0, le=1, description="share of pairs that the judge calls a tie")
-    shared: float = Field(default=0.0, ge=0, le=1, description="share of pairs on which all simulated judges err together")
+    shared: float = Field(
+        default=0.0, ge=0, le=1, description="share of pairs on which all simulated judges err together"
+    )
     prose: float = Field(default=0.0, ge=0, le=1, description="share of replies without a verdict")
     failures: float = Field(default=0.0, ge=0, lt=1, description="share of calls that bring no reply")
     latency_s: float = Field(default=0.0, ge=0, description="mean seconds per call")
@@ -93,7 +99,9 @@ class SimulatedJudge:
             problem = error.errors()[0]
             where = ".".join(map(str, problem["loc"]))
             known = ", ".join(Faults.model_fields)
-            raise UsageError(f"judge {judge.label!r}: extra.{where}: {problem['msg']}; a simulated judge takes {known}") from None
+            raise UsageError(
+                f"judge {judge.label!r}: extra.{where}: {problem['msg']}; a simulated judge takes {known}"
+            ) from None
         made = cls(judge.model, faults, world)
         if not 0 <= made._chance_right <= 1:
             slot, q = min(1.0, made._slot_driven), made._mean_flip
@@ -154,7 +162,10 @@ class SimulatedJudge:
         request = messages[-1]["content"]
         first, second = (_completion(request, slot) for slot in "AB")
         word = self._word(first, second, key)
-        scores = {axis: _scores(word, _draw("score", self.name, axis, first, second)) for axis in _axes(messages[0]["content"])}
+        scores = {
+            axis: _scores(word, _draw("score", self.name, axis, first, second))
+            for axis in _axes(messages[0]["content"])
+        }
         reasoning = "Neither is clearly better." if word == "tie" else f"Completion {word} serves the request better."
         return json.dumps({"reasoning": reasoning} | ({"scores": scores} if scores else {}) | {"verdict": word})
 
@@ -192,7 +203,7 @@ class InProcess:
         tokens = sum(len(message["content"]) for message in question.messages) // 4
         return Answer(text, False, "stop", self.judge.name, tokens, len(text) // 4, 0, latency)
 
-    def without(self, parameter: str) -> Transport | None:
+    def without(self, _: str) -> Transport | None:
         return None
 
     async def close(self) -> None:

@@ -8,7 +8,7 @@ requests or fetches tokens per call does not, and stays on the default.
 
 from __future__ import annotations
 
-import asyncio
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 
 from labeling.providers.base import Answer, CallError, Question, Transport, error_of
-from labeling.providers.completion import answer_of
+from labeling.providers.completion import Completion, answer_of
 from labeling.providers.routes import Route, litellm
 
 FAKE_KEY = "my-fake-api-key"  # what litellm's return_raw_request puts in the place of the key
@@ -63,15 +63,20 @@ def prepare(route: Route, parameters: dict[str, Any]) -> Call:
     except NotEqual:
         raise
     except Exception as error:  # noqa: BLE001 - semi-internal interfaces may fail in any way; the default transport is there
-        raise NotEqual(f"litellm's config for {route.provider} cannot be used alone: {type(error).__name__}: {error}") from None
+        raise NotEqual(
+            f"litellm's config for {route.provider} cannot be used alone: {type(error).__name__}: {error}"
+        ) from None
 
 
 def _prepare(route: Route, parameters: dict[str, Any]) -> Call:
     lib = litellm()
     raw = _litellm_request(route, parameters)
-    model, provider, _, api_base = lib.get_llm_provider(model=route.name, api_base=route.api_base, api_key=FAKE_KEY)
+    model, provider, *_ = lib.get_llm_provider(model=route.name, api_base=route.api_base, api_key=FAKE_KEY)
+    address = raw["raw_request_api_base"]
     config = lib.utils.ProviderConfigManager.get_provider_chat_config(model, lib.types.utils.LlmProviders(provider))
-    resolved = lib.utils.get_optional_params(model=model, custom_llm_provider=provider, messages=PROBE, drop_params=True, **parameters)
+    resolved = lib.utils.get_optional_params(
+        model=model, custom_llm_provider=provider, messages=PROBE, drop_params=True, **parameters
+    )
     json_mode = resolved.pop("json_mode", None)
     extra_body = resolved.pop("extra_body", None) or {}
     resolved |= extra_body
@@ -80,20 +85,27 @@ def _prepare(route: Route, parameters: dict[str, Any]) -> Call:
 
     def headers_with(key: str | None) -> dict[str, str]:
         built = config.validate_environment(
-            headers={}, model=model, messages=PROBE, optional_params=dict(resolved), litellm_params={}, api_key=key, api_base=api_base
+            headers={},
+            model=model,
+            messages=PROBE,
+            optional_params=dict(resolved),
+            litellm_params={},
+            api_key=key,
+            api_base=address,
         )
         return {str(name).lower(): str(value) for name, value in built.items()}
 
     url = config.get_complete_url(
-        api_base=api_base or raw["raw_request_api_base"],
+        api_base=address,
         api_key=FAKE_KEY,
         model=model,
         optional_params=dict(resolved),
         litellm_params={},
         stream=False,
     )
-    _check_url(url, raw["raw_request_api_base"])
+    _check_url(url, address)
     told = {str(name).lower(): str(value) for name, value in (raw.get("raw_request_headers") or {}).items()}
+    told = told or _sdk_headers()
     clear = {name: value for name, value in told.items() if "****" not in value}  # a feature's beta header, for one
     _check_headers(headers_with(FAKE_KEY) | clear, told)
     headers = headers_with(route.key) | clear
@@ -126,10 +138,20 @@ def _check_url(url: str, told: str) -> None:
         raise NotEqual(f"the address {url} is not litellm's {told}")
 
 
+def _sdk_headers() -> dict[str, str]:
+    """The headers that litellm does not show, since the OpenAI SDK makes them: with whose account pays, from the environment."""
+    if os.environ.get("OPENAI_CUSTOM_HEADERS"):
+        raise NotEqual("the OpenAI SDK sends OPENAI_CUSTOM_HEADERS")
+    account = {
+        "openai-organization": os.environ.get("OPENAI_ORGANIZATION") or os.environ.get("OPENAI_ORG_ID"),
+        "openai-project": os.environ.get("OPENAI_PROJECT_ID"),
+    }
+    sent = {name: value for name, value in account.items() if value}
+    return {"authorization": f"Be****{FAKE_KEY[-2:]}", "content-type": "application/json", **sent}
+
+
 def _check_headers(ours: Mapping[str, str], told: Mapping[str, str]) -> None:
     """Equal names and values; litellm masks the key as its first and last two letters."""
-    if not told:
-        told = {"authorization": f"Be****{FAKE_KEY[-2:]}", "content-type": "application/json"}  # the OpenAI SDK's own
     if ours.keys() != told.keys():
         raise NotEqual(f"the headers differ from litellm's in: {', '.join(sorted(ours.keys() ^ told.keys()))}")
     for name, value in told.items():
@@ -182,7 +204,9 @@ class Wire:
 
     name = "fast"
 
-    def __init__(self, route: Route, parameters: dict[str, Any], timeout_s: float, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, route: Route, parameters: dict[str, Any], timeout_s: float, session: aiohttp.ClientSession
+    ) -> None:
         self._call = prepare(route, parameters)
         self._route, self._parameters, self._session = route, parameters, session
         self._timeout_s = timeout_s
@@ -199,10 +223,14 @@ class Wire:
             async with self._session.post(call.url, data=data, headers=headers, timeout=self._timeout) as response:
                 content = await response.read()
                 status, replied = response.status, response.headers
-        except (TimeoutError, asyncio.TimeoutError):
-            raise CallError("timeout", f"no answer within {self._timeout_s:g} s", latency_s=time.perf_counter() - started) from None
+        except TimeoutError:
+            raise CallError(
+                "timeout", f"no answer within {self._timeout_s:g} s", latency_s=time.perf_counter() - started
+            ) from None
         except aiohttp.ClientError as error:
-            raise CallError("connection", f"{type(error).__name__}: {error}", latency_s=time.perf_counter() - started) from None
+            raise CallError(
+                "connection", f"{type(error).__name__}: {error}", latency_s=time.perf_counter() - started
+            ) from None
         latency = time.perf_counter() - started
         lower = {name.lower(): value for name, value in replied.items()}
         if status != 200:
@@ -237,7 +265,10 @@ class Wire:
         if parameter not in self._parameters:
             return None
         kept = {name: value for name, value in self._parameters.items() if name != parameter}
-        return Wire(self._route, kept, self._timeout_s, self._session)
+        try:
+            return Wire(self._route, kept, self._timeout_s, self._session)
+        except NotEqual:
+            return Completion(self._route, kept, self._timeout_s)
 
     async def close(self) -> None:
         """Nothing: the session belongs to the panel."""

@@ -33,10 +33,7 @@ def export(cycle: Path, /, *overrides: str, out: Path | None = None, json: bool 
         raise UsageError(f"there is no store {loaded.store} yet; 'consensus label {cycle}' makes it")
     target = out or loaded.store.parent / f"{loaded.name}-dataset"
     with Store(loaded.store) as store:
-        if not store.has_cycle(loaded.name):
-            raise UsageError(f"the store {loaded.store} has no cycle {loaded.name!r}; 'consensus label {cycle}' starts it")
-        if overrides:
-            store.use_rule(loaded)
+        store.use_rule(loaded)
         figures = summary(store, loaded.name)
         if not figures["kept"]:
             raise ConsensusError(f"cycle {loaded.name!r} has no kept pairs to export; see 'consensus status {cycle}'")

@@ -1,0 +1,81 @@
+"""Processes for the kill -9 test: a server that logs what it answered, and a nursery that forks labelers.
+
+python -m tests.labeling.killable serve LOG          a simulated server; prints its port
+python -m tests.labeling.killable nursery            reads cycle files from stdin, forks a labeler for each, prints its pid,
+                                                     then its exit status
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+import time
+from pathlib import Path
+
+FAULTS = {"accuracy": 0.8, "flip_rate": 0.15, "ties": 0.1, "prose": 0.02, "failures": 0.02, "latency_s": 0.02}
+
+
+def serve(log: str) -> None:
+    from aiohttp import web
+
+    from labeling.providers.server import application
+    from labeling.providers.simulated import Faults, SimulatedJudge, World
+
+    judges = {name: SimulatedJudge(name, Faults(**FAULTS), World({})) for name in ("sim-0", "sim-1", "sim-2")}
+
+    async def forever() -> None:
+        out = Path(log).open("a", buffering=1)  # noqa: ASYNC230, SIM115 - lives as long as the process
+
+        @web.middleware
+        async def logged(request, handler):
+            out.write(f"asked {time.time():.4f} {request.headers['X-Client-Request-Id']}\n")
+            response = await handler(request)
+            if response.status == 200 and response.content_type == "application/json":
+                out.write(f"answered {time.time():.4f} {request.headers['X-Client-Request-Id']}\n")
+            return response
+
+        app = application(judges)
+        app.middlewares.append(logged)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
+        print(runner.addresses[0][1], flush=True)
+        await asyncio.Event().wait()
+
+    asyncio.run(forever())
+
+
+def nursery() -> None:
+    """Importing litellm costs seconds; a fork has it already."""
+    from rich.console import Console
+
+    import labeling.providers.completion
+    import labeling.providers.wire  # noqa: F401
+    from consensus.cyclefile import load
+    from consensus.store import Store
+    from labeling.cycle_run import run
+    from labeling.intake import ingest_input
+    from labeling.providers.routes import litellm
+    from labeling.rubric import Rubric
+
+    litellm()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if pid := os.fork():
+            print(pid, flush=True)
+            _, status = os.waitpid(pid, 0)
+            print(os.waitstatus_to_exitcode(status), flush=True)
+            continue
+        cycle = load(Path(line.strip()))
+        rubric = Rubric.of(cycle)
+        with Store(cycle.store) as store:
+            store.register(cycle, rubric.system)
+            ingest_input(store, cycle, rubric.system)
+            outcome = asyncio.run(run(store, cycle, rubric, console=Console(file=io.StringIO())))
+        os._exit(0 if outcome.complete else 4)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[2]) if sys.argv[1] == "serve" else nursery()

@@ -1,0 +1,98 @@
+"""Requests, tokens and dollars: never more than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from labeling.limits import Budget, Pace, TokenBucket
+from labeling.providers.base import error_of, retry_after
+
+
+def test_no_second_sees_more_requests_than_the_limit():
+    async def go():
+        pace, at = Pace(rpm=6000, tpm=None), []
+        for _ in range(220):
+            await pace.acquire(0)
+            at.append(time.monotonic())
+        return at
+
+    at = asyncio.run(go())
+    assert max(sum(1 for other in at if t <= other < t + 1) for t in at) <= 100
+    assert at[-1] - at[0] < 3.0
+
+
+def test_a_slow_limit_is_not_spent_in_one_burst():
+    async def go():
+        pace = Pace(rpm=600, tpm=None)
+        started = time.monotonic()
+        for _ in range(5):
+            await pace.acquire(0)
+        return time.monotonic() - started
+
+    assert asyncio.run(go()) >= 0.39
+
+
+def test_tokens_per_minute_hold_back_long_requests():
+    async def go():
+        bucket = TokenBucket(60_000)  # a thousand a second, 6,000 at once
+        started = time.monotonic()
+        for _ in range(3):
+            await bucket.acquire(3200)
+        return time.monotonic() - started
+
+    assert 3.2 <= asyncio.run(go()) <= 4.5
+
+
+def test_a_request_larger_than_the_bucket_waits_for_a_full_one_and_passes():
+    async def go():
+        bucket = TokenBucket(6000)
+        await asyncio.wait_for(bucket.acquire(10_000), 1)
+
+    asyncio.run(go())
+
+
+def test_a_reservation_waits_for_what_is_in_flight_before_it_gives_up():
+    async def go():
+        budget = Budget(limit=1.0)
+        assert await budget.reserve(0.8)
+        waiting = asyncio.create_task(budget.reserve(0.8))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        budget.settle(0.8, 0.1)
+        assert await waiting
+        budget.settle(0.8, 0.8)
+        return await budget.reserve(0.2)
+
+    assert asyncio.run(go()) is False
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [({}, None), ({"retry-after": "7"}, 7.0), ({"retry-after-ms": "250"}, 0.25), ({"retry-after": "soon"}, None)],
+)
+def test_the_wait_that_a_provider_asks_for(headers, expected):
+    assert retry_after(headers) == expected
+
+
+def test_a_date_in_the_past_asks_for_no_wait():
+    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "retry", "fatal"),
+    [
+        (401, "bad key", "auth", False, True),
+        (404, "no such model", "bad_request", False, True),
+        (400, "context too long", "bad_request", False, False),
+        (429, "slow down", "rate_limit", True, False),
+        (429, '{"error": {"code": "insufficient_quota"}}', "auth", False, True),
+        (500, "oops", "server_error", True, False),
+        (529, "overloaded", "server_error", True, False),
+    ],
+)
+def test_what_a_status_means(status, body, kind, retry, fatal):
+    error = error_of(status, body, {})
+    assert (error.kind, error.retry, error.fatal) == (kind, retry, fatal)
