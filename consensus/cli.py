@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -44,20 +45,23 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     from consensus.errors import ConsensusError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a file's name may be no text
     try:
         sys.exit(app(arguments, result_action="return_value"))
-    except ConsensusError as error:
-        if "--json" in arguments:
-            from consensus.terminal import emit
-
-            emit({"error": str(error), "exit_code": error.exit_code})
-        print(error, file=sys.stderr)  # noqa: T201 - plain, as it may hold brackets that rich would read as markup
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (ConsensusError, OSError) as error:  # what the machine refuses (disk, rights) is no bug of ours either
+        exit_code = error.exit_code if isinstance(error, ConsensusError) else 1
+        if "--json" in arguments:
+            from consensus.terminal import emit
+
+            emit({"error": str(error), "exit_code": exit_code})
+        print(error, file=sys.stderr)  # noqa: T201 - plain, as it may hold brackets that rich would read as markup
+        sys.exit(exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -6,25 +6,30 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from consensus.nouns import digest
 from consensus.rule import Rule
 
+MOST_JUDGES = 16  # the view `labels` packs a pair's votes into one number, six bits a judge
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 SECRET = re.compile(
-    r"(sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{20,}|(?:gsk|xai|hf|ghp)_[A-Za-z0-9]{16,}|Bearer\s+\S{16,})"
+    r"(?<![A-Za-z0-9])(sk-[A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{20,}|(?:gsk|xai|hf|ghp)[_-][A-Za-z0-9]{16,}|Bearer\s+\S{16,})"
 )
 
 
 def _environment_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value) or SECRET.search(value):
+    if (
+        not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value)
+        or re.fullmatch(r"[0-9a-f]{32,}", value)
+        or SECRET.search(value)
+    ):
         raise ValueError("this is the name of an environment variable, never the key itself, e.g. OPENAI_API_KEY")
     return value
 
 
 def _http_url(value: str) -> str:
-    if not re.match(r"https?://[^/\s]+", value):
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", value):
         raise ValueError("an address starts with http:// or https://, e.g. http://127.0.0.1:8000/v1")
     if re.match(r"https?://[^/\s]*@", value):
         raise ValueError("this address holds a password; keys come from the environment, see api_key_env")
@@ -35,10 +40,29 @@ EnvironmentName = Annotated[str, AfterValidator(_environment_name)]
 Url = Annotated[str, AfterValidator(_http_url)]
 
 
+class Misfit(ValueError):
+    """Two settings that do not fit together.
+
+    Attributes:
+        where: the one to change, as its way through the sections.
+    """
+
+    def __init__(self, message: str, *where: str | int) -> None:
+        super().__init__(message)
+        self.where = where
+
+
 class Section(BaseModel):
     """A part of the cycle file: frozen, and refusing what it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_not_one(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("true and false cannot stand here")
+        return value
 
 
 class Price(Section):
@@ -111,6 +135,15 @@ class Sampling(Section):
     orders: Literal["one", "both"] = Field(
         default="one", description="both: every judge sees both orders, and abstains where its two verdicts differ"
     )
+    stop: Literal["settled", "never"] = Field(
+        default="settled", description="settled: ask a judge only while the label is open; never: ask everybody"
+    )
+    first: Literal["cheapest", "balanced"] = Field(
+        default="cheapest", description="who is tried first; balanced: everybody equally often"
+    )
+    audit_share: float = Field(
+        default=0.1, ge=0, le=1, description="random share of pairs that is always asked completely"
+    )
 
 
 class CycleName(Section):
@@ -169,17 +202,21 @@ class Cycle(Section):
     def _fits_together(self) -> Cycle:
         names = [judge.label for judge in self.judges]
         if not names:
-            raise ValueError("'judges' is empty; a panel needs at least one judge, better three")
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise ValueError(f"two judges are called {twice[0]!r}; give one of them a 'name'")
+            raise Misfit("'judges' is empty; a panel needs at least one judge, better three", "judges")
+        for seat, name in enumerate(names):
+            if name in names[:seat]:
+                raise Misfit(f"two judges are called {name!r}; give one of them a 'name'", "judges", seat)
         if (self.sampling.judges_per_pair or 0) > len(names):
-            raise ValueError(
-                f"sampling.judges_per_pair is {self.sampling.judges_per_pair}, but there are {len(names)} judges"
+            raise Misfit(
+                f"sampling.judges_per_pair is {self.sampling.judges_per_pair}, but there are {len(names)} judges",
+                "sampling",
+                "judges_per_pair",
             )
         if self.rule.min_agree > self.asked_per_pair:
-            raise ValueError(
-                f"consensus.min_agree is {self.rule.min_agree}, but only {self.asked_per_pair} judges are asked about a pair"
+            raise Misfit(
+                f"consensus.min_agree is {self.rule.min_agree}, but only {self.asked_per_pair} judges are asked about a pair",
+                "consensus",
+                "min_agree",
             )
         return self
 

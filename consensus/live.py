@@ -25,9 +25,9 @@ class Live:
         """The figures and their age in seconds (`age_s`); None if nobody left any."""
         try:
             found: dict[str, Any] = json.loads(self.path.read_text("utf-8"))
-        except (OSError, ValueError):
+            return {**found, "age_s": time.time() - found["at"]}
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return {**found, "age_s": time.time() - found["at"]}
 
     def remove(self) -> None:
         """The command is over."""

@@ -6,9 +6,9 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
 import duckdb
@@ -16,27 +16,15 @@ import pyarrow as pa
 
 from consensus.cycle import Cycle
 from consensus.errors import ConsensusError, StoreBusy, UsageError
-from consensus.nouns import Ballot, Failure, Label, Pair, Reason, Shown, Verdict, Vote, digest
-from consensus.rule import hash_bytes
+from consensus.nouns import Ballot, Failure, Label, Pair, Reason, Shown, Verdict, Vote
+from consensus.tables import FAILURES, PAIRS, VOTES, failure_row, pair_of, pair_row, utc_now, vote_row
 
+_DAMAGE = (
+    duckdb.OperationalError,
+    duckdb.FatalException,
+    duckdb.InternalError,
+)  # of the file or the disk; others are bugs
 CHUNK = 512  # pairs read at a time: memory grows with what is in flight, not with the plan
-_STAMP = pa.timestamp("us")  # UTC; with a zone DuckDB would need an extension that it downloads
-_KEY = [("cycle", pa.string()), ("pair_id", pa.string()), ("judge", pa.string()), ("config_hash", pa.string())]
-_KEY += [("shown", pa.string()), ("repeat", pa.uint16())]
-_COST = [("prompt_tokens", pa.uint32()), ("completion_tokens", pa.uint32()), ("cost_usd", pa.float64())]
-VOTES = pa.schema(
-    [*_KEY, ("verdict", pa.string()), ("scores", pa.string()), ("raw", pa.string()), ("served_by", pa.string())]
-    + [*_COST, ("latency_s", pa.float64()), ("temperature", pa.float64()), ("finish_reason", pa.string())]
-    + [("attempts", pa.uint16()), ("created_at", _STAMP)]
-)
-FAILURES = pa.schema(
-    [*_KEY, ("kind", pa.string()), ("message", pa.string()), *_COST, ("attempts", pa.uint16()), ("created_at", _STAMP)]
-)
-PAIRS = pa.schema(
-    [("pair_id", pa.string()), ("prompt_id", pa.string()), ("prompt", pa.string()), ("completion_a", pa.string())]
-    + [("completion_b", pa.string()), ("category", pa.string()), ("gold", pa.string()), ("extra", pa.string())]
-    + [("order_byte", pa.int16()), ("seat_byte", pa.int16()), ("content_hash", pa.string()), ("created_at", _STAMP)]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +82,22 @@ class Store:
         except duckdb.Error as error:
             self.db.close()
             raise ConsensusError(f"cannot prepare the store {path}: {error}") from None
+        except UsageError:
+            self.db.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except duckdb.Error as unsaved:
+            error = error or unsaved
+        if isinstance(error, _DAMAGE):
+            raise ConsensusError(f"the store {self.path} cannot be read or written: {error}") from error
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it."""
@@ -122,9 +120,7 @@ class Store:
             )
         for number, file in enumerate(files, 1):
             if number > done:
-                note = (
-                    f"INSERT INTO migrations VALUES ({number}, '{file.name}', TIMESTAMP '{_now():%Y-%m-%d %H:%M:%S}')"
-                )
+                note = f"INSERT INTO migrations VALUES ({number}, '{file.name}', TIMESTAMP '{utc_now():%Y-%m-%d %H:%M:%S}')"
                 script = f"BEGIN; {file.read_text('utf-8')}; {note}; COMMIT"
                 self.db.execute(script)
 
@@ -146,10 +142,10 @@ class Store:
             if self._one("SELECT count(*) FROM votes WHERE cycle = ?", cycle.name):
                 raise UsageError(_difference(cycle, json.loads(old), meaning))
             old = None
-        now, rule = _now(), cycle.rule
-        created = self._one("SELECT created_at FROM cycles WHERE cycle = ?", cycle.name) or now
+        at, rule = utc_now(), cycle.rule
+        created = self._one("SELECT created_at FROM cycles WHERE cycle = ?", cycle.name) or at
         row = [cycle.name, cycle.model_dump_json(), json.dumps(meaning), rule.min_agree, rule.drop_if_split]
-        row += [rule.both_orders, rule.rotate, cycle.asked_per_pair, created, now]
+        row += [rule.both_orders, rule.rotate, cycle.asked_per_pair, created, at]
         self.db.begin()
         self.db.execute("DELETE FROM cycles WHERE cycle = ?", [cycle.name])
         self.db.execute(f"INSERT INTO cycles VALUES ({', '.join('?' * len(row))})", row)
@@ -186,8 +182,8 @@ class Store:
         Returns:
             How many were new to the cycle, and the ids that stand in the store with another text (not added).
         """
-        now = _now()
-        rows = [_pair_row(pair, now) for pair in pairs]
+        at = utc_now()
+        rows = [pair_row(pair, at) for pair in pairs]
         batch = pa.Table.from_pylist(rows, PAIRS)
         self.db.begin()
         self.db.register("batch", batch)
@@ -196,7 +192,8 @@ class Store:
         ).fetchall()
         self.db.execute("INSERT INTO pairs SELECT * FROM batch b ANTI JOIN pairs p USING (pair_id)")
         added = self.db.execute(
-            "INSERT INTO cycle_pairs SELECT ?, b.pair_id FROM batch b JOIN pairs p USING (pair_id, content_hash) "
+            "INSERT INTO cycle_pairs SELECT ?, b.pair_id, ('0x' || sha256(b.pair_id)[1:2])::SMALLINT, "
+            "('0x' || sha256(b.pair_id)[3:4])::SMALLINT FROM batch b JOIN pairs p USING (pair_id, content_hash) "
             "ANTI JOIN (SELECT pair_id FROM cycle_pairs WHERE cycle = ?) c USING (pair_id)",
             [cycle, cycle],
         ).fetchone()
@@ -206,8 +203,8 @@ class Store:
 
     def add(self, cycle: str, config_hashes: dict[str, str], results: Sequence[Vote | Failure]) -> None:
         """Append votes and failures in one transaction; the labeler never asks what is stored already."""
-        votes = [_vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
-        failures = [_failure_row(cycle, config_hashes, r) for r in results if isinstance(r, Failure)]
+        votes = [vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
+        failures = [failure_row(cycle, config_hashes, r) for r in results if isinstance(r, Failure)]
         self.db.begin()
         if votes:
             self._append("votes", pa.Table.from_pylist(votes, VOTES))
@@ -217,7 +214,7 @@ class Store:
 
     def add_recorded(self, cycle: str, config_hashes: dict[str, str], votes: Iterable[Vote]) -> int:
         """Append recorded votes that are not stored yet; how many were new."""
-        batch = pa.Table.from_pylist([_vote_row(cycle, config_hashes, vote) for vote in votes], VOTES)
+        batch = pa.Table.from_pylist([vote_row(cycle, config_hashes, vote) for vote in votes], VOTES)
         self.db.register("batch", batch)
         new = self.db.execute(
             "INSERT INTO votes SELECT * FROM batch ANTI JOIN votes USING (cycle, pair_id, judge, config_hash, shown, repeat)"
@@ -265,7 +262,7 @@ class Store:
             for stored in self._stored(cycle, [row[1] for row in rows], config_hashes) if any_votes else ():
                 done.setdefault(stored.ballot.pair_id, []).append(stored)
             for row in rows:
-                yield _pair(row[1:]), done.get(row[1], [])
+                yield pair_of(row[1:]), done.get(row[1], [])
 
     def _stored(self, cycle: str, pair_ids: list[str], config_hashes: dict[str, str]) -> Iterator[Stored]:
         rows = self.db.execute(
@@ -289,7 +286,7 @@ class Store:
             for row in rows:
                 verdict, reason, support, n_votes = row[-4:]
                 yield Labeled(
-                    _pair(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes)
+                    pair_of(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes)
                 )
 
     # -- summaries ---------------------------------------------------------------------------------------------------
@@ -350,6 +347,28 @@ class Store:
         )
         return self.db.execute(sql, [cycle]).fetchall()
 
+    def made_from(self, cycle: str) -> str:
+        """What a summary of the cycle depends on: facts are only ever added, so their number tells, and the rule."""
+        facts = [
+            self._one(f"SELECT count(*) FROM {t} WHERE cycle = ?", cycle) for t in ("cycle_pairs", "votes", "failures")
+        ]
+        rule = self.db.execute(
+            "SELECT min_agree, drop_if_split, both_orders, rotate, per_pair FROM cycles WHERE cycle = ?", [cycle]
+        ).fetchone()
+        return json.dumps([facts, rule])
+
+    def figures(self, cycle: str, made_from: str) -> dict[str, Any] | None:
+        """A summary that was worked out from exactly this; None if there is none."""
+        found = self._one("SELECT figures FROM figures WHERE cycle = ? AND made_from = ?", cycle, made_from)
+        return None if found is None else dict(json.loads(found))
+
+    def keep_figures(self, cycle: str, made_from: str, figures: dict[str, Any]) -> None:
+        """Keep a summary in the place of the last one."""
+        self.db.begin()
+        self.db.execute("DELETE FROM figures WHERE cycle = ?", [cycle])
+        self.db.execute("INSERT INTO figures VALUES (?, ?, ?)", [cycle, made_from, json.dumps(figures)])
+        self.db.commit()
+
     def votes(self, cycle: str) -> Iterator[dict[str, Any]]:
         """The cycle's votes in the schema of the table, and with the order in the recorded form's word."""
         result = self.db.cursor().execute("SELECT * EXCLUDE (cycle) FROM votes WHERE cycle = ? ORDER BY rowid", [cycle])
@@ -361,14 +380,20 @@ class Store:
 def _connect(path: Path | str) -> duckdb.DuckDBPyConnection:
     # Checkpoints stop the writer; with a raised threshold the one at close is the only one.
     config: dict[str, str | bool | int | float | list[str]] = {"wal_autocheckpoint": "1GB"}
+    if path == ":memory:":
+        return duckdb.connect(path, config=config)
+    file = Path(path).absolute()  # else DuckDB takes what stands before a colon for the name of an extension
     try:
-        if path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return duckdb.connect(str(path), config=config)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        db = duckdb.connect(str(file), config=config)
     except (duckdb.Error, OSError) as error:
         if holder := re.search(r"Conflicting lock is held in .*?\(PID (\d+)\)", str(error)):
             raise StoreBusy(f"the store {path} is in use by process {holder[1]}; wait for it, or stop it") from None
         raise UsageError(f"cannot open the store {path}: {error}") from None
+    if not db.execute("SELECT 1 FROM duckdb_databases() WHERE path IS NOT NULL").fetchone():
+        db.close()  # a CSV or JSON file: DuckDB reads it as a table, and would keep votes in memory only
+        raise UsageError(f"cannot open the store {path}: it is a file of another kind")
+    return db
 
 
 def _difference(cycle: Cycle, old: dict[str, Any], new: dict[str, Any]) -> str:
@@ -390,76 +415,3 @@ def _flat(value: Any, where: str = "") -> Iterator[tuple[str, Any]]:
             yield from _flat(inner, f"{where}.{key}" if where else key)
     else:
         yield where, value
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _pair_row(pair: Pair, now: datetime) -> dict[str, Any]:
-    order_byte, seat_byte = hash_bytes(pair.pair_id)
-    content = digest([pair.prompt, pair.completion_a, pair.completion_b])
-    return {
-        "pair_id": pair.pair_id,
-        "prompt_id": pair.prompt_id,
-        "prompt": _json(pair.prompt),
-        "completion_a": _json(pair.completion_a),
-        "completion_b": _json(pair.completion_b),
-        "category": pair.category,
-        "gold": pair.gold,
-        "extra": _json(dict(pair.extra)),
-        "order_byte": order_byte,
-        "seat_byte": seat_byte,
-        "content_hash": content,
-        "created_at": now,
-    }
-
-
-def _pair(row: Sequence[Any]) -> Pair:
-    pair_id, _, prompt, a, b, category, gold, extra = row[:8]
-    loads = json.loads
-    return Pair(pair_id, loads(prompt), loads(a), loads(b), category, Verdict(gold) if gold else None, loads(extra))
-
-
-def _key(cycle: str, config_hashes: dict[str, str], ballot: Ballot) -> dict[str, Any]:
-    return {
-        "cycle": cycle,
-        "pair_id": ballot.pair_id,
-        "judge": ballot.judge,
-        "config_hash": config_hashes[ballot.judge],
-        "shown": ballot.shown,
-        "repeat": ballot.repeat,
-    }
-
-
-def _vote_row(cycle: str, config_hashes: dict[str, str], vote: Vote) -> dict[str, Any]:
-    return _key(cycle, config_hashes, vote.ballot) | {
-        "verdict": vote.verdict,
-        "scores": _json(vote.scores) if vote.scores else None,
-        "raw": vote.raw,
-        "served_by": vote.served_by,
-        "prompt_tokens": vote.spent.prompt_tokens,
-        "completion_tokens": vote.spent.completion_tokens,
-        "cost_usd": vote.spent.cost_usd,
-        "latency_s": vote.spent.latency_s,
-        "temperature": vote.temperature,
-        "finish_reason": vote.finish_reason,
-        "attempts": vote.spent.attempts,
-        "created_at": vote.created_at.astimezone(UTC).replace(tzinfo=None),
-    }
-
-
-def _failure_row(cycle: str, config_hashes: dict[str, str], failure: Failure) -> dict[str, Any]:
-    return _key(cycle, config_hashes, failure.ballot) | {
-        "kind": failure.kind,
-        "message": failure.message,
-        "prompt_tokens": failure.spent.prompt_tokens,
-        "completion_tokens": failure.spent.completion_tokens,
-        "cost_usd": failure.spent.cost_usd,
-        "attempts": failure.spent.attempts,
-        "created_at": failure.created_at.astimezone(UTC).replace(tzinfo=None),
-    }

@@ -24,7 +24,16 @@ WHY = {
 
 
 def summary(store: Store, cycle: str) -> dict[str, Any]:
-    """The cycle's figures, as `--json` prints them."""
+    """The cycle's figures, as `--json` prints them; worked out again only when there are new facts or another rule."""
+    made_from = store.made_from(cycle)
+    figures = store.figures(cycle, made_from)
+    if figures is None:
+        figures = _work_out(store, cycle)
+        store.keep_figures(cycle, made_from, figures)
+    return {"cycle": cycle, "store": str(store.path), **figures}
+
+
+def _work_out(store: Store, cycle: str) -> dict[str, Any]:
     reasons = store.reasons(cycle)
     pairs, kept = sum(reasons.values()), sum(n for reason, n in reasons.items() if reason.keeps)
     judges = [{name: getattr(tally, name) for name in tally.__dataclass_fields__} for tally in store.tallies(cycle)]
@@ -34,8 +43,6 @@ def summary(store: Store, cycle: str) -> dict[str, Any]:
         for judge, kind, n, message in store.failure_kinds(cycle)
     ]
     return {
-        "cycle": cycle,
-        "store": str(store.path),
         "pairs": pairs,
         "kept": kept,
         "retention": kept / pairs if pairs else None,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from rich.console import Console
 
@@ -18,9 +19,11 @@ from consensus.writer import Writer
 from labeling.labeler import Labeler, Outcome
 from labeling.limits import Budget
 from labeling.panel import Panel, PanelJudge
-from labeling.plan import Need, Work, needs, open_work
+from labeling.plan import Need, Work, needs, open_work, reply_tokens
 from labeling.progress import Progress
 from labeling.rubric import Rubric
+
+USUAL_PROMPT = 1500  # tokens; only the order of judges depends on it
 
 
 def hashes(cycle: Cycle, rubric: Rubric) -> dict[str, str]:
@@ -28,15 +31,21 @@ def hashes(cycle: Cycle, rubric: Rubric) -> dict[str, str]:
     return {judge.label: judge.config_hash(rubric.system) for judge in cycle.judges}
 
 
-def outstanding(store: Store, cycle: Cycle, rubric: Rubric) -> Iterable[Work]:
-    """The cycle's open ballots, pair by pair."""
-    called = [judge.label for judge in cycle.judges if judge.called]
-    return open_work(store.work(cycle.name, hashes(cycle, rubric)), cycle.judge_names, called, cycle.rule)
+def outstanding(store: Store, cycle: Cycle, rubric: Rubric, judges: Mapping[str, PanelJudge]) -> Iterator[Work]:
+    """The cycle's open pairs."""
+    costs = call_costs(judges) if cycle.sampling.first == "cheapest" else None
+    return open_work(store.work(cycle.name, hashes(cycle, rubric)), cycle, costs)
+
+
+def call_costs(judges: Mapping[str, PanelJudge]) -> dict[str, float]:
+    """What a usual call to each judge costs, relative to the others; nothing without a price."""
+    return {name: judge.cost(USUAL_PROMPT, reply_tokens(judge)) or 0.0 for name, judge in judges.items()}
 
 
 def priced(store: Store, cycle: Cycle, rubric: Rubric) -> list[Need]:
     """What is still to be done, and what it costs; no call, no key."""
-    return needs(outstanding(store, cycle, rubric), Panel(cycle, rubric).priced())
+    judges = Panel(cycle, rubric).priced()
+    return needs(outstanding(store, cycle, rubric, judges), judges)
 
 
 async def run(
@@ -63,11 +72,12 @@ async def run(
             for name, lane in labeler.lanes.items():
                 lane.total, before[name] = totals[name]
             live = Live(cycle.store)
-            progress = Progress(labeler, cycle.name, live, console, before)
+            pairs = reader.pair_count(cycle.name)
+            progress = Progress(labeler, cycle.name, live, console, before=before, pairs=pairs)
             shown = asyncio.create_task(progress.run())
             try:
                 with _interrupts(labeler, console):
-                    return await labeler.run(outstanding(reader, cycle, rubric))
+                    return await labeler.run(outstanding(reader, cycle, rubric, panel.judges))
             finally:
                 shown.cancel()
                 with suppress(asyncio.CancelledError):
@@ -94,6 +104,25 @@ def _refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
             f"--max-cost needs a price for every judge, and litellm knows none for {', '.join(unpriced)}; "
             "give it in the cycle file, e.g. price: {input: 0.15, output: 0.6} (US dollars per million tokens)"
         )
+
+
+def savings(cycle: Cycle, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """What a finished cycle did not have to ask: the ballots of the full panel, those that were asked, and the difference.
+
+    Dollars saved are at each judge's mean price per vote; None where no judge has one.
+    """
+    called = {judge.label for judge in cycle.judges if judge.called}
+    orders = 2 if cycle.rule.both_orders else 1
+    share = figures["pairs"] * orders * cycle.asked_per_pair / len(cycle.judges)
+    made, saved_usd = 0, None
+    for judge in figures["judges"]:
+        if judge["judge"] in called:
+            asked = judge["votes"] + judge["failures"]
+            made += asked
+            if judge["cost_usd"] is not None and judge["votes"]:
+                saved_usd = (saved_usd or 0.0) + max(0.0, share - asked) * judge["cost_usd"] / judge["votes"]
+    full = round(share * len(called))
+    return {"full": full, "made": made, "saved": max(0, full - made), "saved_usd": saved_usd}
 
 
 @contextmanager

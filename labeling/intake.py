@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from consensus.cycle import Cycle
 from consensus.nouns import Pair, Vote
 from consensus.store import Store
-from labeling.pairs import read_pairs
+from labeling.pairs import numbered_pairs, short
 from labeling.recorded import OtherJudge, read_votes
 from labeling.rows import BadRow
 
-BATCH = 1000
+BATCH = 1000  # rows
+LARGE = 50_000_000  # characters
 T = TypeVar("T")
 
 
@@ -71,20 +71,22 @@ def ingest_pairs(store: Store, cycle: Cycle, file: Path, columns: Mapping[str, s
         UsageError: the file as a whole cannot be read.
     """
     intake = Intake(file, "pairs")
-    for rows in _batches(read_pairs(file, columns)):
+    for rows in _batches(numbered_pairs(file, columns)):
+        refused = [row for row in rows if isinstance(row, BadRow)]
+        good = [row for row in rows if not isinstance(row, BadRow)]
         pairs: dict[str, Pair] = {}
-        for row in rows:
-            if isinstance(row, Pair):
-                pairs[row.pair_id] = row
-                intake.read += 1
-            else:
-                intake.refused.append(row)
+        for _, pair in good:
+            pairs.setdefault(pair.pair_id, pair)
         new, clashes = store.add_pairs(cycle.name, pairs.values())
-        intake.new += new
-        intake.read -= len(clashes)
-        intake.refused += [
-            BadRow(0, f"pair_id {pair_id!r} stands in the store with another text") for pair_id in clashes
+        clash = set(clashes)
+        refused += [
+            BadRow(number, f"pair_id {short(pair.pair_id)} stands in the store with another text")
+            for number, pair in good
+            if pair.pair_id in clash
         ]
+        intake.new += new
+        intake.read += len(rows) - len(refused)
+        intake.refused += sorted(refused, key=lambda bad: bad.row)
     return intake
 
 
@@ -122,6 +124,26 @@ def ingest_input(store: Store, cycle: Cycle, rubric: str) -> list[Intake]:
 
 
 def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
-    waiting = iter(rows)
-    while batch := list(islice(waiting, BATCH)):
+    """At most `BATCH` rows at a time, and fewer of long ones: a batch is in memory more than once."""
+    batch: list[T] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += _length(row)
+        if len(batch) == BATCH or size > LARGE:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
+
+
+def _length(row: Any) -> int:
+    """Roughly how many characters a row has."""
+    match row:
+        case (_, Pair() as pair):
+            texts = (pair.prompt, pair.completion_a, pair.completion_b)
+            parts = [[text] if isinstance(text, str) else [m.get("content") or "" for m in text] for text in texts]
+            return sum(len(part) for text in parts for part in text)
+        case Vote():
+            return len(row.raw)
+    return 0

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from consensus.nouns import Ballot, Failure, Pair, Spent, Vote
+from consensus.nouns import Ballot, Failure, Spent, Vote
 from labeling.limits import Budget, Pace
 from labeling.panel import PanelJudge
 from labeling.plan import Work, prompt_tokens, reply_tokens
@@ -28,9 +28,8 @@ DOWN_AFTER = {"fatal": 3, "lost": 3, "refused": 20}  # in a row, without one ans
 class Turn:
     """A ballot on its way: how often it was tried, and what that cost."""
 
-    pair: Pair
+    work: Work
     ballot: Ballot
-    served: dict[str, str]
     attempts: int = 0
     errors: int = 0  # attempts that failed for another reason than a rate limit
     prompt_tokens: int = 0
@@ -131,7 +130,7 @@ class Labeler:
         self._store, self._max_attempts, self._random = store, max_attempts, random.Random(seed)
         self._work: Iterator[Work] = iter(())
         self._fed = self._out_of_budget = self._interrupted = False
-        self._open = 0
+        self._open = self.pairs_done = 0
         self._over = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -174,10 +173,29 @@ class Labeler:
             if item is None:
                 self._fed = True
                 break
-            for ballot in item.ballots:
-                if not self.lanes[ballot.judge].down:
-                    self._open += 1
-                    self.lanes[ballot.judge].put(Turn(item.pair, ballot, item.served))
+            self._advance(item)
+        self._check_over()
+
+    def _advance(self, work: Work) -> None:
+        """Put the pair's next wave of ballots to their judges; a pair that was begun goes before those that were not."""
+        begun = bool(work.votes)
+        while work.pending == 0 and (wave := work.wave()):
+            for ballot in wave:
+                lane = self.lanes[ballot.judge]
+                if lane.down:
+                    work.given_up.add(ballot)
+                    continue
+                work.pending += 1
+                self._open += 1
+                lane.put(Turn(work, ballot), first=begun)
+        self.pairs_done += work.pending == 0
+
+    def _close(self, turn: Turn) -> None:
+        """A ballot is over, with a vote or without."""
+        turn.work.pending -= 1
+        if turn.work.pending == 0 and not self._over.is_set():
+            self._advance(turn.work)
+        self._open -= 1
         self._check_over()
 
     def _check_over(self) -> None:
@@ -210,13 +228,13 @@ class Labeler:
         """Tokens a call will use, and dollars it may cost at the most; not worked out where nothing limits them."""
         if judge.config.tpm is None and self.budget.limit is None:
             return 0, 0.0
-        tokens = prompt_tokens(judge, turn.pair, turn.ballot)
+        tokens = prompt_tokens(judge, turn.work.pair, turn.ballot)
         return tokens + reply_tokens(judge), judge.cost(tokens, judge.config.max_tokens) or 0.0
 
     async def _ask(self, lane: Lane, turn: Turn, tokens: int, reserved: float) -> None:
         cost = None
         try:
-            result = await lane.judge.ask(turn.pair, turn.ballot, attempt=turn.attempts + 1)
+            result = await lane.judge.ask(turn.work.pair, turn.ballot, attempt=turn.attempts + 1)
             spent = result.spent
             cost = spent.cost_usd
             if spent.prompt_tokens is not None:
@@ -243,11 +261,13 @@ class Labeler:
         name, by = lane.judge.name, result.served_by
         if not lane.judge.answers_as(by):
             others = [other.judge for other in self.lanes.values() if other is not lane]
-            owner = next((other.name for other in others if other.answers_as(by)), None) or turn.served.get(by, name)
+            owner = next((other.name for other in others if other.answers_as(by)), None) or turn.work.served.get(
+                by, name
+            )
             if owner != name:
                 message = f"{by!r} answered for judge {name!r}, but it votes on this pair as {owner!r}"
                 return Failure(turn.ballot, "wrong_model", message, result.spent)
-        turn.served.setdefault(by, name)
+        turn.work.served.setdefault(by, name)
         return result
 
     def _failed(self, lane: Lane, turn: Turn, failure: Failure) -> None:
@@ -282,20 +302,25 @@ class Labeler:
 
     def _again(self, lane: Lane, turn: Turn) -> None:
         if lane.down:
-            self._open -= 1
-            self._check_over()
+            turn.work.given_up.add(turn.ballot)
+            self._close(turn)
+            self._feed()
         else:
             lane.put(turn, first=True)
 
     def _give_up(self, lane: Lane, why: str) -> None:
         """A judge keeps failing: its open ballots stay unasked, to be asked when the command is run again."""
         lane.down = why
-        self._open -= len(lane.ready)
-        lane.ready.clear()
         lane.wake.set()
-        self._check_over()
+        while lane.ready:
+            turn = lane.ready.popleft()
+            turn.work.given_up.add(turn.ballot)
+            self._close(turn)
 
     def _settle(self, turn: Turn, result: Vote | Failure) -> None:
         self._store(replace(result, spent=turn.spent(result.spent)))
-        self._open -= 1
-        self._check_over()
+        if isinstance(result, Vote):
+            turn.work.votes[turn.ballot] = result.verdict
+        else:
+            turn.work.given_up.add(turn.ballot)
+        self._close(turn)

@@ -21,6 +21,11 @@ def read_pairs(path: Path, columns: Mapping[str, str] | None = None) -> Iterator
     Raises:
         UsageError: the file as a whole cannot be read.
     """
+    return (item if isinstance(item, BadRow) else item[1] for item in numbered_pairs(path, columns))
+
+
+def numbered_pairs(path: Path, columns: Mapping[str, str] | None = None) -> Iterator[tuple[int, Pair] | BadRow]:
+    """The pairs of a file as `read_pairs` has them, each with the number of its row."""
     seen: dict[str, str] = {}
     for item in read_rows(path):
         if isinstance(item, BadRow):
@@ -36,7 +41,7 @@ def read_pairs(path: Path, columns: Mapping[str, str] | None = None) -> Iterator
         if seen.setdefault(pair.pair_id, content) != content:
             yield BadRow(number, f"pair_id {short(pair.pair_id)} stands on an earlier row with another text")
         else:
-            yield pair
+            yield number, pair
 
 
 def to_pair(row: Row, columns: Mapping[str, str]) -> Pair:
@@ -49,7 +54,7 @@ def to_pair(row: Row, columns: Mapping[str, str]) -> Pair:
     found = {name: _take(rest, columns.get(name, name)) for name in COLUMNS}
     absent = [name for name in REQUIRED if found[name] is None]
     if absent:
-        there = ", ".join(sorted(map(str, row))[:12])
+        there = ", ".join(short(name) for name in sorted(row)[:12])
         raise ValueError(
             f"{absent[0]} is missing; the row has: {there or 'nothing'} (other names: --map {absent[0]}=NAME)"
         )
@@ -86,21 +91,44 @@ def _text(name: str, value: Any) -> Text:
 
 
 def _messages(name: str, messages: list[Any]) -> None:
-    if not messages:
-        raise ValueError(f"{name} is empty")
     for number, message in enumerate(messages, 1):
         where = f"message {number} of {name}"
         if not isinstance(message, dict):
             raise ValueError(f"{where} is not an object with role and content")
-        if not isinstance(message.get("role"), str):
+        role = message.get("role")
+        if not isinstance(role, str) or not role.strip():
             raise ValueError(f"{where} has no role")
         if not isinstance(message.get("content"), (str, list, type(None))):
             raise ValueError(f"the content of {where} is neither text nor a list of parts")
-        if not isinstance(message.get("tool_calls"), (list, type(None))):
+        calls = message.get("tool_calls")
+        if not isinstance(calls, (list, type(None))):
             raise ValueError(f"tool_calls of {where} is not a list")
+        for call in calls or ():
+            _tool_call(where, call)
     filled = ("content", "tool_calls", "function_call", "refusal", "reasoning_content")
-    if not any(message.get(field) for message in messages for field in filled):
+    if not any(_says_something(message.get(field)) for message in messages for field in filled):
         raise ValueError(f"{name} is empty: its messages have no content")
+
+
+def _tool_call(where: str, call: Any) -> None:
+    """Refuse what no dataset can hold: there a call is an object, its id and its function's name are text."""
+    if not isinstance(call, dict) or not isinstance(function := call.get("function", call), dict):
+        raise ValueError(f"a tool call of {where} is not an object with a function")
+    for field, value in (("id", call.get("id")), ("name", function.get("name"))):
+        if not isinstance(value, (str, type(None))):
+            raise ValueError(f"the {field} of a tool call of {where} is not text, but {short(value)}")
+
+
+def _says_something(value: Any) -> bool:
+    """Whether a part of a message is more than blanks."""
+    match value:
+        case str():
+            return bool(value.strip())
+        case list():
+            return any(map(_says_something, value))
+        case {"type": "text", "text": text}:
+            return _says_something(text)
+    return bool(value)
 
 
 def printable(name: str, value: Any) -> None:

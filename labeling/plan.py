@@ -2,25 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from consensus.nouns import Ballot, Pair
-from consensus.rule import Rule, label_ballots
+from consensus.cycle import Cycle
+from consensus.nouns import Ballot, Pair, Verdict
+from consensus.rule import Rule
+from consensus.sequence import Seat, audited, line_up, next_ballots
 from consensus.store import Stored
 from labeling.panel import PanelJudge
 
 REPLY_TOKENS = 110  # a judge's usual reply: the reasoning and the verdict ...
 AXIS_TOKENS = 14  # ... and each axis' scores
+LIKELY_RIGHT = 0.83  # two such judges agree on 72 % of pairs, as measured on production judges
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Work:
-    """A pair, the ballots still open on it, and who served the votes that it has already."""
+    """A pair in the making: its judges in the order in which they are tried, and what they said so far.
+
+    Attributes:
+        complete: ask everybody, whether it can change the label or not.
+        served: which model spoke on the pair already, and for which judge.
+        given_up: ballots that brought no answer.
+        pending: ballots on their way.
+    """
 
     pair: Pair
-    ballots: list[Ballot]
-    served: dict[str, str]
+    line: list[Seat]
+    rule: Rule
+    votes: dict[Ballot, Verdict] = field(default_factory=dict)
+    complete: bool = True
+    served: dict[str, str] = field(default_factory=dict)
+    given_up: set[Ballot] = field(default_factory=set)
+    pending: int = 0
+
+    def wave(self) -> list[Ballot]:
+        """The ballots to ask next; none if the pair is done."""
+        if not self.complete:
+            return next_ballots(self.line, self.votes, self.given_up, self.rule)
+        ballots = (ballot for seat in self.line for ballot in seat.ballots)
+        return [ballot for ballot in ballots if ballot not in self.votes and ballot not in self.given_up]
 
 
 @dataclass
@@ -28,34 +51,46 @@ class Need:
     """What one judge still has to do.
 
     Attributes:
-        tokens_in, tokens_out: estimated at four characters a token.
-        dollars: None without a price.
+        calls, tokens_in, tokens_out, dollars: expected; tokens at four characters each, dollars None without a price.
+        most_calls, most_dollars: if every ballot of the full panel were asked.
         seconds: the time its limits allow it in at the least; None if it has none.
     """
 
     judge: str
     calls: int = 0
+    most_calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     dollars: float | None = None
+    most_dollars: float | None = None
     seconds: float | None = None
 
 
 def open_work(
-    pairs: Iterable[tuple[Pair, Sequence[Stored]]], judges: Sequence[str], called: Iterable[str], rule: Rule
-) -> Iterable[Work]:
-    """The pairs that still miss votes, each with the ballots to ask.
+    pairs: Iterable[tuple[Pair, Sequence[Stored]]], cycle: Cycle, costs: Mapping[str, float] | None
+) -> Iterator[Work]:
+    """The pairs that still have ballots to ask.
 
     Args:
-        judges: the whole panel, in the order of the cycle file.
-        called: those of them that can be asked.
+        pairs: with the votes that are stored already.
+        costs: what a call to each judge costs; the cheapest are tried first. None tries everybody equally often.
     """
-    askable = set(called)
+    rule, sampling = cycle.rule, cycle.sampling
+    called = {judge.label for judge in cycle.judges if judge.called}
     for pair, stored in pairs:
-        done = {vote.ballot for vote in stored}
-        wanted = [b for b in label_ballots(pair.pair_id, judges, rule) if b.judge in askable and b not in done]
-        if wanted:
-            yield Work(pair, wanted, {v.served_by: v.ballot.judge for v in stored if v.served_by})
+        line = line_up(pair.pair_id, cycle.judge_names, rule, costs)
+        planned = {ballot for seat in line for ballot in seat.ballots}
+        work = Work(
+            pair,
+            line,
+            rule,
+            votes={vote.ballot: vote.verdict for vote in stored if vote.ballot in planned},
+            complete=sampling.stop == "never" or audited(pair.pair_id, cycle.cycle.seed, sampling.audit_share),
+            served={vote.served_by: vote.ballot.judge for vote in stored if vote.served_by},
+        )
+        work.given_up = {ballot for ballot in planned - work.votes.keys() if ballot.judge not in called}
+        if work.wave():
+            yield work
 
 
 def prompt_tokens(judge: PanelJudge, pair: Pair, ballot: Ballot) -> int:
@@ -68,14 +103,27 @@ def reply_tokens(judge: PanelJudge) -> int:
     return min(judge.config.max_tokens, REPLY_TOKENS + AXIS_TOKENS * len(judge.rubric.axes))
 
 
-def needs(work: Iterable[Work], judges: dict[str, PanelJudge]) -> list[Need]:
-    """What a run costs, judge by judge, as far as it can be known before."""
+def needs(work: Iterable[Work], judges: Mapping[str, PanelJudge]) -> list[Need]:
+    """What a run costs, judge by judge, as far as it can be known before.
+
+    Calls that are made only while a label is open are expected ones: judges of the accuracy at which two agree as often as
+    production judges were measured to.
+    """
     found = {name: Need(name) for name in judges}
+    dice = random.Random(0)
     for item in work:
-        for ballot in item.ballots:
-            need = found[ballot.judge]
-            need.calls += 1
-            need.tokens_in += prompt_tokens(judges[ballot.judge], item.pair, ballot)
+        missing = [ballot for seat in item.line for ballot in seat.ballots if ballot not in item.votes]
+        likely = _rehearse(item, dice)
+        for ballot in missing:
+            if ballot in item.given_up:
+                continue
+            need, judge = found[ballot.judge], judges[ballot.judge]
+            tokens = prompt_tokens(judge, item.pair, ballot)
+            need.most_calls += 1
+            need.most_dollars = _plus(need.most_dollars, judge.cost(tokens, reply_tokens(judge)))
+            if ballot in likely:
+                need.calls += 1
+                need.tokens_in += tokens
     for name, need in found.items():
         judge = judges[name]
         need.tokens_out = need.calls * reply_tokens(judge)
@@ -87,3 +135,17 @@ def needs(work: Iterable[Work], judges: dict[str, PanelJudge]) -> list[Need]:
             times.append((need.tokens_in + need.tokens_out) / judge.config.tpm * 60)
         need.seconds = max(times, default=None)
     return list(found.values())
+
+
+def _rehearse(work: Work, dice: random.Random) -> set[Ballot]:
+    """The ballots that are asked if judges answer at random, each right with the usual chance."""
+    trial = replace(work, votes=dict(work.votes))
+    asked: set[Ballot] = set()
+    while wave := trial.wave():
+        asked.update(wave)
+        trial.votes |= {ballot: Verdict.A if dice.random() < LIKELY_RIGHT else Verdict.B for ballot in wave}
+    return asked
+
+
+def _plus(total: float | None, more: float | None) -> float | None:
+    return total if more is None else (total or 0.0) + more

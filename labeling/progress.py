@@ -24,10 +24,14 @@ class Progress:
 
     Args:
         before: ballots of each judge that were answered in earlier runs.
+        pairs: pairs in the cycle.
     """
 
-    def __init__(self, labeler: Labeler, cycle: str, live: Live, console: Console, before: dict[str, int]) -> None:
-        self._labeler, self._cycle, self._live, self._console, self._before = labeler, cycle, live, console, before
+    def __init__(
+        self, labeler: Labeler, cycle: str, live: Live, console: Console, *, before: dict[str, int], pairs: int
+    ) -> None:
+        self._labeler, self._cycle, self._live, self._console = labeler, cycle, live, console
+        self._before, self._pairs = before, pairs
         self._started = time.monotonic()
 
     async def run(self) -> None:
@@ -54,7 +58,7 @@ class Progress:
             {
                 "judge": lane.judge.name,
                 "done": self._done(lane),
-                "total": lane.total,
+                "total": self._expected(lane),
                 "votes": lane.votes,
                 "failures": lane.failures,
                 "in_flight": lane.in_flight,
@@ -67,14 +71,23 @@ class Progress:
         ]
         return {"cycle": self._cycle, "progress": progress, "cost_usd": self._labeler.budget.spent}
 
+    def _expected(self, lane: Lane) -> int:
+        """How many ballots the judge will have had: projected from the pairs that are done, at most the full panel's."""
+        pairs_done = self._labeler.pairs_done
+        if not pairs_done:
+            return lane.total
+        projected = self._done(lane) + round(lane.done / pairs_done * max(0, self._pairs - pairs_done))
+        return max(self._done(lane), min(lane.total, projected))
+
     def _done(self, lane: Lane) -> int:
         return lane.done + self._before.get(lane.judge.name, 0)
 
     def _line(self, lane: Lane) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = lane.done / elapsed
-        left = max(0, lane.total - self._done(lane))
-        parts = [f"{count(self._done(lane))}/{count(lane.total)}", f"{rate:.1f}/s" if rate < 100 else f"{rate:,.0f}/s"]
+        left = max(0, self._expected(lane) - self._done(lane))
+        total = self._expected(lane)
+        parts = [f"{count(self._done(lane))}/{count(total)}", f"{rate:.1f}/s" if rate < 100 else f"{rate:,.0f}/s"]
         if lane.rate_limited:
             parts.append(f"{count(lane.rate_limited)} × 429")
         if lane.failures:
@@ -89,7 +102,8 @@ class Progress:
     def _screen(self) -> Text:
         lines = Text()
         for lane in self._labeler.lanes.values():
-            full = round(BAR * min(1.0, self._done(lane) / lane.total)) if lane.total else BAR
+            total = self._expected(lane)
+            full = round(BAR * min(1.0, self._done(lane) / total)) if total else BAR
             lines.append("━" * full, style="red" if lane.down else "green")
             lines.append("━" * (BAR - full) + " ", style="bright_black")
             lines.append(self._line(lane) + "\n")

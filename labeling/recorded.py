@@ -82,7 +82,7 @@ def _name(row: Row, field: str) -> str:
 
 
 def _repeat(value: Any) -> int:
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
         value = int(value)
     if value is None:
         return 0

@@ -11,9 +11,7 @@ from typing import Any
 from consensus.nouns import Shown, Verdict
 
 _WORDS = {"a": "A", "b": "B", "tie": "tie", "c": "tie"}
-_FENCED = re.compile(r"```(?:json)?\s*(\{.*?\})\s*```", re.DOTALL | re.IGNORECASE)
 _BRACKETED = re.compile(r"\[\[\s*(A|B|C|tie)\s*\]\]", re.IGNORECASE)
-_DECODER = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def parse(text: str, shown: Shown) -> Reply:
     objects = [found for found in _objects(text) if "verdict" in found]
     said = {_word(found["verdict"]) for found in objects}
     if not objects:
-        said = {_word(mark) for mark in _BRACKETED.findall(text)[-1:]}
+        said = {_word(mark) for mark in _BRACKETED.findall(text)}
     if len(said) != 1 or (word := said.pop()) is None:
         return Reply(Verdict.ABSTAIN)
     scores = _scores(objects[-1].get("scores"), shown) if objects else None
@@ -44,15 +42,7 @@ def parse(text: str, shown: Shown) -> Reply:
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text, outermost only."""
-    for candidate in (text, *_FENCED.findall(text)):
-        try:
-            found = _DECODER.decode(candidate.strip())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict):
-            yield found
-            return
+    """The JSON objects in a text, fenced or not, outermost only."""
     at = text.find("{")
     while at >= 0:
         try:
@@ -60,9 +50,19 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         except (ValueError, RecursionError):
             end = at + 1
         else:
-            if isinstance(found, dict):
-                yield found
+            yield found
         at = text.find("{", end)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, in which a key that is given twice with two values says nothing."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found[key] = None if key in found and found[key] != value else value
+    return found
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object)
 
 
 def _word(value: Any) -> str | None:

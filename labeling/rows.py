@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any
 from consensus.errors import UsageError
 
 Row = dict[str, Any]
+_CHAT = re.compile(r"\s*\[\s*\{")
+DEEPEST = 100  # levels of lists and objects in a row: what Python's own limit allows depends on who calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +42,29 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UsageError(f"cannot read {path}: its name must end in {', '.join(readers)}")
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}")
     try:
+        if not path.is_file():
+            raise UsageError(f"{path} is a folder, not a file" if path.is_dir() else f"there is no file {path}")
+        with path.open("rb") as file:
+            if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
+                raise UsageError(f"cannot read {path}: it is UTF-16; save it as UTF-8")
         yield from reader(path)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def strict_json(text: str) -> Any:
-    """A JSON value; what strict JSON has not (NaN, lone surrogates, endless nesting) is a ValueError that says so."""
+    """A JSON value; what strict JSON has not (NaN, lone surrogates, a key given twice) is a ValueError that says so."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = _STRICT.decode(text)
         if "\\u" in text:  # only an escape can make a lone surrogate
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise ValueError("it has half of a surrogate pair (\\ud800 to \\udfff), which is not text") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+    if text.count("[") + text.count("{") > DEEPEST and _deeper(value, DEEPEST):
+        raise ValueError("it is nested too deeply")
     return value
 
 
@@ -64,11 +72,39 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
+def _float(digits: str) -> float:
+    if math.isinf(value := float(digits)):
+        raise ValueError(f"the number {digits[:20]} is too large")
+    return value
+
+
+def _int(digits: str) -> int:
+    if len(digits) > 1000:
+        raise ValueError(f"a number of {len(digits):,} digits is too large")
+    return int(digits)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} is given twice")
+    return value
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, parse_float=_float, parse_int=_int, object_pairs_hook=_once)
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether a value has more than so many levels."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(_deeper(one, levels - 1) for one in inner)
+
+
 def _jsonl(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
-            if number == 1 and line[:2] in (b"\xff\xfe", b"\xfe\xff"):
-                raise UsageError(f"cannot read {path}: it is UTF-16; save it as UTF-8")
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 if text:
@@ -96,15 +132,17 @@ def _json(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
         raise UsageError(f"cannot read {path}: not UTF-8 at byte {error.start + 1}") from None
     if not text.startswith("["):
         raise UsageError(f"cannot read {path}: a .json file holds one array of objects; one object a line is .jsonl")
-    decoder, at, number = json.JSONDecoder(), 1, 0
+    finder, at, number = json.JSONDecoder(strict=False, parse_int=str), 1, 0  # finds where a row ends, good or bad
     while True:
         while at < len(text) and text[at] in " \t\r\n,":
             at += 1
-        if text[at : at + 1] == "]":
-            return
         number += 1
+        if text[at : at + 1] == "]":
+            if at + 1 < len(text):
+                yield BadRow(number, "the array has ended before it; nothing after the array was read")
+            return
         try:
-            _, end = decoder.raw_decode(text, at)
+            _, end = finder.raw_decode(text, at)
         except (ValueError, RecursionError) as error:
             yield BadRow(number, f"not JSON: {error}; nothing after this row could be read")
             return
@@ -116,56 +154,116 @@ def _json(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
 
 
 def _csv(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
+    """Where the quotes go wrong, the rows before are kept: which line begins the next row is not known."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            for number, row in enumerate(reader, 1):
-                if None in row or None in row.values():
-                    cells = len(row) + len(row.get(None) or ()) - list(row.values()).count(None) - (None in row)
-                    yield BadRow(number, f"it has {cells} cells, the header has {len(reader.fieldnames or ())}")
-                else:
-                    yield number, {key: _cell(value) for key, value in row.items()}
-    except UnicodeDecodeError as error:
-        raise UsageError(f"cannot read {path}: not UTF-8 at byte {error.start + 1}") from None
-    except csv.Error as error:
-        raise UsageError(f"cannot read {path}: {error}") from None
-
-
-def _cell(text: str) -> Any:
-    """A CSV cell: chat messages as JSON, an empty cell as null, all else as text."""
-    if text.lstrip().startswith("[{"):
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        lines, number = csv.reader(file, strict=True), 0
         try:
-            return strict_json(text)
-        except ValueError:
-            return text
+            header = next(lines, [])
+            if not _utf8(header):
+                raise UsageError(f"cannot read {path}: its header is not UTF-8")
+            if twice := [name for name in header if header.count(name) > 1]:
+                raise UsageError(f"cannot read {path}: it has two columns {twice[0][:60]!r}")
+            for cells in lines:
+                if cells:  # else a blank line
+                    number += 1
+                    yield _cells(number, header, cells)
+        except csv.Error as error:
+            yield BadRow(number + 1, f"not CSV: {error}; nothing after this row could be read")
+
+
+def _cells(number: int, header: list[str], cells: list[str]) -> tuple[int, Row] | BadRow:
+    if len(cells) != len(header):
+        return BadRow(number, f"it has {len(cells)} cells, the header has {len(header)}")
+    if not _utf8(cells):
+        return BadRow(number, "not UTF-8")
+    try:
+        return number, {name: _cell(name, text) for name, text in zip(header, cells, strict=True)}
+    except ValueError as error:
+        return BadRow(number, str(error))
+
+
+def _utf8(cells: list[str]) -> bool:
+    """Whether the file has UTF-8 there; bytes that are not came as surrogates."""
+    try:
+        "".join(cells).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _cell(name: str, text: str) -> Any:
+    """A CSV cell: chat messages as JSON, an empty cell as null, all else as text."""
+    if _CHAT.match(text) and '"role"' in text:
+        try:
+            value = strict_json(text)
+        except ValueError as error:
+            raise ValueError(f"{name} begins like chat messages, but is not JSON: {error}") from None
+        if any("role" in message for message in value if isinstance(message, dict)):
+            return value
     return text or None
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
+    """Where a part of the file is damaged, the rows before are kept."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
         with pq.ParquetFile(path) as file:
-            number = 0
+            names = file.schema_arrow.names
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise UsageError(f"cannot read {path}: it has two columns {twice[0][:60]!r}")
             for batch in file.iter_batches(batch_size=1000):
-                for row in batch.to_pylist():
+                for at, field in enumerate(batch.schema):
+                    if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python has none so fine
+                        batch = batch.set_column(at, field.name, batch.column(at).cast(pa.string()))
+                for row in _records(batch):
                     number += 1
-                    yield number, {key: _plain(value) for key, value in row.items()}
-    except (pa.ArrowException, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+                    yield _record(number, row)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if not number:
+            raise UsageError(f"cannot read {path}: {_first_line(error)}") from None
+        yield BadRow(number + 1, f"cannot be read: {_first_line(error)}; nothing after this row could be read")
+
+
+def _records(batch: Any) -> Iterator[Row | Exception]:
+    """The rows of a batch; the error in place of one that Python has no value for (text not UTF-8, the year 10000)."""
+    try:
+        yield from batch.to_pylist(maps_as_pydicts="strict")
+    except (ValueError, OverflowError, KeyError) as error:
+        if batch.num_rows == 1:
+            yield error
+        else:
+            for at in range(batch.num_rows):
+                yield from _records(batch.slice(at, 1))
+
+
+def _record(number: int, row: Row | Exception) -> tuple[int, Row] | BadRow:
+    if isinstance(row, Exception):
+        return BadRow(number, f"cannot be read: {_first_line(row)}")
+    try:
+        return number, {key: _plain(value) for key, value in row.items()}
+    except UnicodeDecodeError:
+        return BadRow(number, "it holds bytes that are not UTF-8")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
 
 def _plain(value: Any) -> Any:
     """A Parquet value as JSON has it; struct fields that are null are left out, as Parquet fills them in."""
     match value:
         case dict():
-            return {key: _plain(inner) for key, inner in value.items() if inner is not None}
+            return {str(key): _plain(inner) for key, inner in value.items() if inner is not None}
         case list():
             return [_plain(inner) for inner in value]
         case float():
             return value if math.isfinite(value) else None
+        case bytes():
+            return value.decode()
         case str() | int() | None:
             return value
     return str(value)

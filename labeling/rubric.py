@@ -38,8 +38,8 @@ class Rubric:
             text = file.read_text("utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the rubric {file}: {error}") from None
-        if not text:
-            raise UsageError(f"the rubric {file} is empty")
+        if not text or "\0" in text:
+            raise UsageError(f"the rubric {file} {'has NUL characters' if text else 'is empty'}")
         return cls(text, cycle.rubric.axes)
 
     @property
@@ -47,7 +47,7 @@ class Rubric:
         """The unchanging part of the request, first so that providers' prompt caches serve it."""
         if not self.axes:
             return self.text
-        example = ", ".join(f'"{axis}": {{"A": 1-5, "B": 1-5}}' for axis in self.axes)
+        example = ", ".join(f'{_json(axis)}: {{"A": 1-5, "B": 1-5}}' for axis in self.axes)
         return (
             f'{self.text}\nAdd "scores" to the object, 1 (poor) to 5 (excellent) per axis: {{"scores": {{{example}}}}}'
         )
@@ -103,8 +103,8 @@ def render(text: Text) -> str:
 
 def _render_message(message: dict[str, Any]) -> str:
     role = str(message.get("role", "unknown"))
-    name = message.get("name") or message.get("tool_call_id")
-    lines = [f"[{role}{f' {name}' if name else ''}]"]
+    names = [str(message[field]) for field in ("name", "tool_call_id") if message.get(field)]
+    lines = [f"[{' '.join([role, *names])}]"]
     if reasoning := message.get("reasoning_content"):
         lines.append(f"(reasoning) {reasoning}")
     if content := _render_content(message.get("content")):
@@ -121,11 +121,13 @@ def _render_content(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, Sequence):
-        return "\n".join(
-            part["text"] if isinstance(part, dict) and isinstance(part.get("text"), str) else _json(part)
-            for part in content
-        )
+        return "\n".join(map(_render_part, content))
     return _json(content)
+
+
+def _render_part(part: Any) -> str:
+    text = part.get("text") if isinstance(part, dict) else part
+    return text if isinstance(text, str) else _json(part)
 
 
 def _render_call(call: Any) -> str:

@@ -22,7 +22,7 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
     from consensus.live import Live
     from consensus.store import Store
     from consensus.summary import show, summary
-    from consensus.terminal import emit, out
+    from consensus.terminal import emit, out, plain
 
     loaded = load(cycle, overrides)
     if not loaded.store.exists():
@@ -42,9 +42,8 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
         return 0
     console = out()
     if figures["running"]:
-        console.print(
-            f"[bold]{loaded.name}[/] is being labeled by process {figures['pid']}; figures are {figures['age_s']:.1f} s old\n"
-        )
+        age = f"figures are {figures['age_s']:.1f} s old"
+        console.print(f"[bold]{plain(loaded.name)}[/] is being labeled by process {figures['pid']}; {age}\n")
         for judge in figures["progress"]:
             console.print(f"  {judge['line']}", markup=False)
     else:

@@ -46,6 +46,8 @@ def ingest(
 
     loaded = load(cycle, overrides)
     columns = dict(item.partition("=")[::2] for item in column or ())
+    if not all(columns.values()):
+        raise UsageError("--map is given as ours=theirs, e.g. --map prompt=question")
     if unknown := sorted(columns.keys() - set(COLUMNS)):
         raise UsageError(f"--map {unknown[0]}=...: the columns of a pair are {', '.join(COLUMNS)}")
     rubric = Rubric.of(loaded).system

@@ -28,9 +28,9 @@ def init(
     from consensus.shipped import shipped
     from consensus.terminal import out, plain
 
-    if cycle.exists() and not force:
-        raise UsageError(f"{cycle} is there already; --force overwrites it")
     try:
+        if cycle.exists() and not force:
+            raise UsageError(f"{cycle} is there already; --force overwrites it")
         cycle.parent.mkdir(parents=True, exist_ok=True)
         cycle.write_text(shipped(f"{kind}.yaml").read_text("utf-8"), "utf-8")
     except OSError as error:

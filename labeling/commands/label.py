@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console
 
     from labeling.labeler import Outcome
@@ -39,7 +41,7 @@ def label(
     from consensus.store import Store
     from consensus.summary import show, summary
     from consensus.terminal import emit, err, out
-    from labeling.cycle_run import priced, run
+    from labeling.cycle_run import priced, run, savings
     from labeling.intake import ingest_input
     from labeling.rubric import Rubric
 
@@ -60,10 +62,13 @@ def label(
             return 0
         outcome = asyncio.run(run(store, loaded, rubric, console=progress, max_cost=max_cost))
         figures = {**summary(store, loaded.name), **_outcome_figures(outcome)}
+        figures["calls"] = savings(loaded, figures) if outcome.complete else None
     if json:
         emit(figures)
     else:
         show(out(), figures)
+        if figures["calls"] and figures["calls"]["saved"]:
+            out().print(_saved(figures["calls"]))
         again = " ".join(["consensus label", str(cycle), *overrides])
         for line in _ending(outcome, again, str(cycle), failed=sum(judge["failures"] for judge in figures["judges"])):
             out().print(line)
@@ -100,26 +105,43 @@ def _ending(outcome: Outcome, again: str, cycle: str, *, failed: int) -> list[st
     return [*lines, f"next: [bold]consensus export {plain(cycle)}[/]"]
 
 
+def _saved(calls: dict[str, Any]) -> str:
+    from consensus.terminal import count, dollars, percent
+
+    money = f", about {dollars(calls['saved_usd'])}" if calls["saved_usd"] is not None else ""
+    share = percent(calls["saved"] / calls["full"])
+    asked = f"{count(calls['made'])} of the full panel's {count(calls['full'])} ballots"
+    return f"saved: asked {asked} ({share} fewer{money}); the labels are exactly the full panel's"
+
+
 def _plan_figures(plan: list[Need]) -> dict[str, Any]:
     judges = [
         {
-            "judge": n.judge,
-            "calls": n.calls,
-            "tokens_in": n.tokens_in,
-            "tokens_out": n.tokens_out,
-            "cost_usd": n.dollars,
-            "seconds": n.seconds,
+            "judge": need.judge,
+            "calls": need.calls,
+            "most_calls": need.most_calls,
+            "tokens_in": need.tokens_in,
+            "tokens_out": need.tokens_out,
+            "cost_usd": need.dollars,
+            "most_cost_usd": need.most_dollars,
+            "seconds": need.seconds,
         }
-        for n in plan
+        for need in plan
     ]
-    known = [need.dollars for need in plan if need.dollars is not None]
     return {
         "judges": judges,
         "calls": sum(need.calls for need in plan),
-        "cost_usd": sum(known) if known else None,
-        "unpriced": [need.judge for need in plan if need.dollars is None],
+        "most_calls": sum(need.most_calls for need in plan),
+        "cost_usd": _sum(need.dollars for need in plan),
+        "most_cost_usd": _sum(need.most_dollars for need in plan),
+        "unpriced": [need.judge for need in plan if need.most_calls and need.most_dollars is None],
         "seconds": max((need.seconds for need in plan if need.seconds is not None), default=None),
     }
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _show_plan(console: Console, plan: list[Need], command: str) -> None:
@@ -129,20 +151,25 @@ def _show_plan(console: Console, plan: list[Need], command: str) -> None:
 
     total = _plan_figures(plan)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("judge", "calls", "tokens in / out", "time at least", "cost"):
-        table.add_column(name, justify="left" if name == "judge" else "right")
-    for need in plan:
-        tokens = f"{count(need.tokens_in)} / {count(need.tokens_out)}"
-        table.add_row(plain(need.judge), count(need.calls), tokens, duration(need.seconds), dollars(need.dollars))
-    tokens = f"{count(sum(n.tokens_in for n in plan))} / {count(sum(n.tokens_out for n in plan))}"
-    table.add_row(
-        "total", count(total["calls"]), tokens, duration(total["seconds"]), dollars(total["cost_usd"]), style="bold"
-    )
+    for name in ("judge", "calls", "at most", "tokens in / out", "time at least", "cost", "at most"):
+        table.add_column(name, justify="left" if name == "judge" else "right", no_wrap=True)
+    for row in [*total["judges"], {**total, "judge": "total", "tokens_in": None}]:
+        tokens = "" if row["tokens_in"] is None else f"{count(row['tokens_in'])} / {count(row['tokens_out'])}"
+        calls, money = (
+            (count(row["calls"]), count(row["most_calls"])),
+            (dollars(row["cost_usd"]), dollars(row["most_cost_usd"])),
+        )
+        style = "bold" if row["judge"] == "total" else ""
+        table.add_row(plain(row["judge"]), *calls, tokens, duration(row["seconds"]), *money, style=style)
     console.print(table)
     console.print("\nTokens are estimated at four characters each. Nothing was called or spent.")
+    if total["calls"] < total["most_calls"]:
+        console.print(
+            "A judge is asked only while the label is open: expected calls, and at most those of the full panel."
+        )
     if total["unpriced"]:
         console.print(
             f"[yellow]no price known for[/] {plain(', '.join(total['unpriced']))}; give one under 'price:' to count it"
         )
-    cap = f" --max-cost {total['cost_usd'] * 1.2:.2f}" if total["cost_usd"] and not total["unpriced"] else ""
+    cap = f" --max-cost {total['most_cost_usd']:.2f}" if total["most_cost_usd"] and not total["unpriced"] else ""
     console.print(f"next: [bold]{plain(command)}{cap}[/]")

@@ -32,6 +32,8 @@ def simulate(cycle: Path, /, *overrides: str, port: int = 8080, json: bool = Fal
     from labeling.providers.server import serve
     from labeling.providers.simulated import SimulatedJudge, World
 
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port is a number from 0 to 65535, not {port}")
     loaded = load(cycle, overrides)
     rows = read_pairs(loaded.input.pairs) if loaded.input.pairs else ()
     world = World.of(row for row in rows if isinstance(row, Pair))

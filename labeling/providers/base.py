@@ -138,15 +138,19 @@ def error_of(status: int, body: str, headers: Mapping[str, str], latency_s: floa
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or an HTTP date); None without either."""
+    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or an HTTP date); None without either.
+
+    The LiteLLM proxy hands a provider's on with `llm_provider-` before the name.
+    """
+    millis, wait = (
+        headers.get(name) or headers.get(f"llm_provider-{name}") for name in ("retry-after-ms", "retry-after")
+    )
     try:
-        if (millis := headers.get("retry-after-ms")) is not None:
+        if millis is not None:
             return max(0.0, float(millis) / 1000)
-        return max(0.0, float(headers["retry-after"]))
-    except KeyError:
-        return None
+        return None if wait is None else max(0.0, float(wait))
     except ValueError:
-        return _until(headers.get("retry-after", ""))
+        return _until(wait or "")
 
 
 def _until(date: str) -> float | None:

@@ -63,9 +63,9 @@ class Completion:
         return replace(self, parameters={k: v for k, v in self.parameters.items() if k != parameter})
 
     async def close(self) -> None:
-        close = getattr(litellm(), "close_litellm_async_clients", None)
-        if close:
-            await close()
+        lib = litellm()
+        await lib.close_litellm_async_clients()
+        lib.in_memory_llm_clients_cache.flush_cache()  # else the next panel would be handed the closed clients
 
 
 def effective_temperature(route: Route, parameters: dict[str, Any]) -> float | None:

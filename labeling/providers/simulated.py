@@ -38,7 +38,7 @@ class Faults(Section):
 
     accuracy: float = Field(default=0.8, ge=0, le=1, description="chance that one decided verdict is right")
     flip_rate: float = Field(
-        default=0.0, ge=0, lt=0.5, description="median over pairs of the chance that a call flips the opinion"
+        default=0.0, ge=0, le=0.49, description="median over pairs of the chance that a call flips the opinion"
     )
     position_bias: float = Field(
         default=0.0, ge=-0.5, le=0.5, description="share of verdicts for the first slot, minus a half"

@@ -22,7 +22,11 @@ RULES = st.builds(Rule, min_agree=st.integers(1, 5), drop_if_split=st.booleans()
 def test_swapping_the_completions_swaps_the_label(verdicts, rule):
     one = majority(verdicts, rule)
     other = majority([v and v.swapped() for v in verdicts], rule)
-    assert (other.verdict, other.reason, other.support) == (one.verdict and one.verdict.swapped(), one.reason, one.support)
+    assert (other.verdict, other.reason, other.support) == (
+        one.verdict and one.verdict.swapped(),
+        one.reason,
+        one.support,
+    )
 
 
 @given(VERDICTS.flatmap(lambda v: st.tuples(st.just(v), st.permutations(v))), RULES)
@@ -119,7 +123,9 @@ def test_with_both_orders_a_judge_that_contradicts_itself_abstains():
 @settings(max_examples=40)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 5), st.integers(0, 3), st.sampled_from(Shown), st.integers(0, 1), st.sampled_from(Verdict)),
+        st.tuples(
+            st.integers(0, 5), st.integers(0, 3), st.sampled_from(Shown), st.integers(0, 1), st.sampled_from(Verdict)
+        ),
         max_size=60,
         unique_by=lambda v: v[:4],
     ),

@@ -35,14 +35,23 @@ def store():
 def test_texts_come_back_exactly(prompt, a, b):
     with Store() as store:
         store.register(CYCLE, "rubric")
-        pair = Pair("p'; DROP TABLE pairs; --", prompt, a, [{"role": "assistant", "content": b}], "c", Verdict.B, {"tools": [b]})
+        pair = Pair(
+            "p'; DROP TABLE pairs; --", prompt, a, [{"role": "assistant", "content": b}], "c", Verdict.B, {"tools": [b]}
+        )
         store.add_pairs(CYCLE.name, [pair])
         assert [found for found, _ in store.work(CYCLE.name, HASHES)] == [pair]
 
 
 def test_a_vote_comes_back_with_everything_it_had(store):
     vote = Vote(
-        Ballot("p", "x", Shown.BA, 3), Verdict.TIE, "raw", {"clarity": {"a": 4.0}}, "gpt", 0.5, "stop", Spent(10, 5, 0.25, 1.5, 2)
+        Ballot("p", "x", Shown.BA, 3),
+        Verdict.TIE,
+        "raw",
+        {"clarity": {"a": 4.0}},
+        "gpt",
+        0.5,
+        "stop",
+        Spent(10, 5, 0.25, 1.5, 2),
     )
     store.add(CYCLE.name, HASHES, [vote])
     (row,) = store.votes(CYCLE.name)
@@ -138,7 +147,12 @@ def test_what_the_writer_was_given_is_on_disk_within_a_second(tmp_path):
 def test_the_writer_takes_from_many_threads_without_losing_one():
     got = []
     with Writer(got.extend, every=0.001) as writer:
-        crew = [threading.Thread(target=lambda: [writer.add(Vote(Ballot("p", "x", Shown.AB), Verdict.A)) for _ in range(2000)]) for _ in range(4)]
+        crew = [
+            threading.Thread(
+                target=lambda: [writer.add(Vote(Ballot("p", "x", Shown.AB), Verdict.A)) for _ in range(2000)]
+            )
+            for _ in range(4)
+        ]
         for thread in crew:
             thread.start()
         for thread in crew:

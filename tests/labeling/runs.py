@@ -20,7 +20,8 @@ from tests.consensus.cycles import cycle_of
 
 
 def simulated(folder: Path, *faults: dict[str, Any], **sections: Any) -> Cycle:
-    """A cycle of simulated judges sim-0, sim-1, ... with these faults, and a store in the folder."""
+    """A cycle of simulated judges sim-0, sim-1, ... with these faults, and a store in the folder; all are always asked."""
+    sections = {"sampling": {"stop": "never"}, **sections}
     judges = [
         {"provider": "simulated", "model": f"sim-{k}", **{n: v for n, v in fault.items() if n in JUDGE}}
         | {"extra": {n: v for n, v in fault.items() if n not in JUDGE}}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import orjson
 from aiohttp import web
+
+os.environ.setdefault("NO_PROXY", "127.0.0.1")  # a proxy of the caller's would answer in the place of these servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +26,14 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the server does with a request: it answers, late or in half, or hangs up."""
+    """What the server does with a request: it answers, late or in half, or hangs up, or falls silent halfway."""
 
     body: Any = None  # bytes and text go as they are, anything else as JSON
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = "application/json"
     after_s: float = 0.0
-    breaks: Literal["before", "halfway"] | None = None
+    breaks: Literal["before", "halfway", "silent"] | None = None
 
     @property
     def data(self) -> bytes:
@@ -39,12 +43,18 @@ class Reply:
         return self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
 
 
-class Server:
-    """Answers every POST on 127.0.0.1 with the next reply of its script, the last one for ever; records what came."""
+Line = Reply | dict[str, Any] | Callable[[Received], "Reply | dict[str, Any]"]
 
-    def __init__(self, *script: Reply | dict[str, Any]) -> None:
+
+class Server:
+    """Answers every POST on 127.0.0.1 by the next line of its script, the last one for ever; records what came.
+
+    A line is a reply, the body of one, or a function that makes either from the request.
+    """
+
+    def __init__(self, *script: Line) -> None:
         self.received: list[Received] = []
-        self._script = [reply if isinstance(reply, Reply) else Reply(reply) for reply in script]
+        self._script = script
         self._gone = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -67,20 +77,32 @@ class Server:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(request.path, headers, orjson.loads(await request.read())))
-        reply = self._script[min(len(self.received), len(self._script)) - 1]
+        reply = self._reply(self.received[-1])
         if reply.after_s:
-            await asyncio.wait([asyncio.create_task(self._gone.wait())], timeout=reply.after_s)
+            await self._wait(reply.after_s)
         if reply.breaks:
             return await self._break(request, reply)
         return web.Response(
             body=reply.data, status=reply.status, headers=reply.headers, content_type=reply.content_type
         )
 
+    def _reply(self, received: Received) -> Reply:
+        line = self._script[min(len(self.received), len(self._script)) - 1]
+        said = line(received) if callable(line) else line
+        return said if isinstance(said, Reply) else Reply(said)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but not beyond the server's end."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._gone.wait(), seconds)
+
     async def _break(self, request: web.Request, reply: Reply) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": reply.content_type, "Content-Length": "100000"})
-        if reply.breaks == "halfway":
+        if reply.breaks != "before":
             await response.prepare(request)
             await response.write(reply.data[: len(reply.data) // 2])
+        if reply.breaks == "silent":
+            await self._wait(60)
         if request.transport:
             request.transport.close()
         return response
@@ -248,6 +270,7 @@ def gemini_error(message: str, code: int, status: str, *details: Mapping[str, An
     return {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
 
 
+SILENCE = Reply(openai_reply('{"verdict": "A"}'), breaks="silent")
 HTML = Reply("<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>", content_type="text/html")
 NO_JSON = Reply('{"id": "chatcmpl-1", "choices": [{"message": {"content": "half')
 NO_CHOICES = Reply({"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": "m", "choices": []})

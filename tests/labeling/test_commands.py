@@ -27,14 +27,21 @@ def run(*words):
 def write_cycle(folder, *, latency=0.0, n=30, more="", faults=""):
     with (folder / "pairs.jsonl").open("w") as out:
         for pair in pairs(n):
-            row = {"pair_id": pair.pair_id, "prompt": pair.prompt, "completion_a": pair.completion_a, "completion_b": pair.completion_b}
+            row = {
+                "pair_id": pair.pair_id,
+                "prompt": pair.prompt,
+                "completion_a": pair.completion_a,
+                "completion_b": pair.completion_b,
+            }
             out.write(json.dumps({**row, "gold": pair.gold}) + "\n")
     judges = "".join(
         f"  - {{provider: simulated, model: sim-{k}, price: {{input: 1, output: 2}}, max_parallel: 4, "
         f"extra: {{latency_s: {latency}{faults}}}}}\n"
         for k in range(3)
     )
-    (folder / "cycle.yaml").write_text(f"judges:\n{judges}input: {{pairs: pairs.jsonl}}\n{more}")
+    (folder / "cycle.yaml").write_text(
+        f"judges:\n{judges}input: {{pairs: pairs.jsonl}}\nsampling: {{stop: never}}\n{more}"
+    )
     return folder / "cycle.yaml"
 
 
@@ -71,8 +78,12 @@ def test_dry_run_prices_and_calls_nobody(cycle, capsys):
 def test_dry_run_needs_no_key(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     cycle = write_cycle(tmp_path)
-    text = cycle.read_text().replace("{provider: simulated, model: sim-0", "{provider: openai, model: gpt-4o, rpm: 60", 1)
-    cycle.write_text(text.replace("price: {input: 1, output: 2}, max_parallel: 4, extra: {latency_s: 0.0}", "max_parallel: 4", 1))
+    text = cycle.read_text().replace(
+        "{provider: simulated, model: sim-0", "{provider: openai, model: gpt-4o, rpm: 60", 1
+    )
+    cycle.write_text(
+        text.replace("price: {input: 1, output: 2}, max_parallel: 4, extra: {latency_s: 0.0}", "max_parallel: 4", 1)
+    )
     assert run("label", cycle, "--dry-run", "--json") == 0
     judge = json.loads(capsys.readouterr().out)["judges"][0]
     assert judge["judge"] == "gpt-4o"

@@ -39,9 +39,12 @@ def write_cycle(folder, port):
     with (folder / "pairs.jsonl").open("w") as out:
         out.writelines(json.dumps({k: v for k, v in asdict(p).items() if k != "extra"}) + "\n" for p in pairs(PAIRS))
     judges = "".join(
-        f"  - {{provider: openai, model: sim-{k}, api_base: 'http://127.0.0.1:{port}/v1', max_parallel: 3}}\n" for k in range(3)
+        f"  - {{provider: openai, model: sim-{k}, api_base: 'http://127.0.0.1:{port}/v1', max_parallel: 3}}\n"
+        for k in range(3)
     )
-    (folder / "cycle.yaml").write_text(f"judges:\n{judges}input: {{pairs: pairs.jsonl}}\nlimits: {{max_attempts: 20}}\n")
+    (folder / "cycle.yaml").write_text(
+        f"judges:\n{judges}input: {{pairs: pairs.jsonl}}\nsampling: {{stop: never}}\nlimits: {{max_attempts: 20}}\n"
+    )
     return folder / "cycle.yaml"
 
 

@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from consensus.errors import UsageError
-from consensus.nouns import Failure, Spent, Verdict, Vote
+from consensus.nouns import Ballot, Failure, Shown, Spent, Verdict, Vote
+from consensus.sequence import inclusion, line_up
 from consensus.store import Store
 from labeling.labeler import Labeler
 from labeling.plan import Work
@@ -31,7 +32,9 @@ def test_judges_without_faults_label_every_pair_as_gold(tmp_path):
     given = pairs(30)
     with Store(cycle.store) as store:
         label_cycle(store, cycle, given)
-        assert {k: v.verdict for k, v in labels(store, cycle.name).items()} == {p.pair_id: Verdict(p.gold) for p in given}
+        assert {k: v.verdict for k, v in labels(store, cycle.name).items()} == {
+            p.pair_id: Verdict(p.gold) for p in given
+        }
 
 
 def test_orders_alternate_over_the_judges_of_a_pair(tmp_path):
@@ -99,7 +102,6 @@ class OneWayJudge:
 
 def run_scripted(tmp_path, answers, n=10, **options):
     """Run `n` pairs past judges with scripted answers; the outcome, what was stored, and how often each was asked."""
-    from consensus.rule import label_ballots
     from labeling.panel import Panel
 
     cycle = simulated(tmp_path, *[{}] * len(answers))
@@ -110,7 +112,7 @@ def run_scripted(tmp_path, answers, n=10, **options):
     stored = []
 
     async def go():
-        work = [Work(p, label_ballots(p.pair_id, cycle.judge_names, cycle.rule), {}) for p in pairs(n)]
+        work = [Work(p, line_up(p.pair_id, cycle.judge_names, cycle.rule), cycle.rule) for p in pairs(n)]
         return await Labeler(judges, stored.append, **options).run(work)
 
     return asyncio.run(go()), stored, judges
@@ -139,7 +141,7 @@ def test_failures_that_pass_are_retried_until_the_cap(tmp_path, monkeypatch):
     def never(ballot, attempt):
         return Failure(ballot, "server_error", "HTTP 500") if ballot.pair_id == "pair-4" else yes(ballot, attempt)
 
-    outcome, stored, judges = run_scripted(tmp_path, [third_time, never])
+    outcome, stored, _judges = run_scripted(tmp_path, [third_time, never])
     assert {r.spent.attempts for r in stored if r.ballot.judge == "sim-0"} == {3}
     (failure,) = [r for r in stored if isinstance(r, Failure)]
     assert (failure.ballot.pair_id, failure.spent.attempts, outcome.complete) == ("pair-4", 6, True)
@@ -156,7 +158,7 @@ def test_what_failed_attempts_cost_is_counted(tmp_path, monkeypatch):
     assert (stored[0].spent.cost_usd, stored[0].spent.prompt_tokens, stored[0].spent.attempts) == (1.0, 200, 2)
 
 
-def test_a_wait_that_the_provider_asks_for_holds_the_whole_judge(tmp_path):
+def test_a_wait_that_the_provider_asks_for_holds_the_whole_judge(tmp_path, monkeypatch):
     """After a 429 with Retry-After nobody else is sent into the wall."""
     calls = []
 
@@ -164,21 +166,14 @@ def test_a_wait_that_the_provider_asks_for_holds_the_whole_judge(tmp_path):
         calls.append(ballot)
         return Failure(ballot, "rate_limit", "HTTP 429", retry_after_s=0.3) if len(calls) == 1 else yes(ballot, attempt)
 
-    from labeling import labeler
-
-    times = []
-    original = labeler.Labeler._ask
+    times, original = [], Labeler._ask
 
     async def timed(self, lane, turn, tokens, reserved):
         times.append(asyncio.get_running_loop().time())
         await original(self, lane, turn, tokens, reserved)
-        await asyncio.sleep(0)
 
-    labeler.Labeler._ask = timed
-    try:
-        outcome, stored, _ = run_scripted(tmp_path, [limited], n=80)
-    finally:
-        labeler.Labeler._ask = original
+    monkeypatch.setattr(Labeler, "_ask", timed)
+    outcome, _, _ = run_scripted(tmp_path, [limited], n=80)
     assert (outcome.votes, outcome.failures) == (80, 0)
     assert max(times) - min(times) >= 0.3
 
@@ -263,11 +258,9 @@ def test_pairs_are_taken_from_the_plan_only_as_fast_as_they_are_asked(tmp_path):
 
             def plan():
                 nonlocal taken
-                from consensus.rule import label_ballots
-
                 for pair in pairs(10_000):
                     taken += 1
-                    yield Work(pair, label_ballots(pair.pair_id, cycle.judge_names, cycle.rule), {})
+                    yield Work(pair, line_up(pair.pair_id, cycle.judge_names, cycle.rule), cycle.rule)
 
             task = asyncio.create_task(labeler.run(plan()))
             await asyncio.sleep(0.2)
@@ -278,3 +271,58 @@ def test_pairs_are_taken_from_the_plan_only_as_fast_as_they_are_asked(tmp_path):
 
     votes = asyncio.run(go())
     assert votes // 2 <= taken <= votes // 2 + 2 * LOW + 64
+
+
+FIELD = [  # the noise of the field report
+    {"accuracy": 0.70, "flip_rate": 0.19, "position_bias": 0.07, "price": {"input": 0.3, "output": 1.2}},
+    {"accuracy": 0.75, "flip_rate": 0.15, "position_bias": 0.05, "price": {"input": 1.0, "output": 5.0}},
+    {"accuracy": 0.80, "flip_rate": 0.12, "position_bias": 0.02, "price": {"input": 1.7, "output": 8.0}},
+]
+
+
+@pytest.mark.parametrize("orders", ["one", "both"])
+def test_asking_only_while_the_label_is_open_gives_exactly_the_full_panels_labels(tmp_path, orders):
+    """And takes 2.2 to 2.35 calls a pair instead of 3, with one order."""
+    found, asked = [], []
+    for stop in ("never", "settled"):
+        cycle = simulated(tmp_path / stop, *FIELD, sampling={"stop": stop, "orders": orders, "audit_share": 0.0})
+        with Store(cycle.store) as store:
+            asked.append(label_cycle(store, cycle, pairs(600)).votes)
+            found.append({key: (label.verdict, label.reason) for key, label in labels(store, cycle.name).items()})
+    assert found[0] == found[1]
+    assert asked[0] == 600 * 3 * (2 if orders == "both" else 1)
+    assert asked[1] / 600 <= (2.4 if orders == "one" else 5.0)
+
+
+def test_estimates_from_the_votes_that_were_asked_agree_with_those_of_a_full_run(tmp_path):
+    """First-slot share of every judge, weighted by how likely each vote was to be asked, against the full run's interval."""
+    share, n = 0.1, 3000
+    for name, stop in (("full", "never"), ("lazy", "settled")):
+        cycle = simulated(tmp_path / name, *FIELD, sampling={"stop": stop, "audit_share": share})
+        with Store(cycle.store) as store:
+            label_cycle(store, cycle, pairs(n))
+            votes = verdicts(store, cycle.name)
+        if name == "full":
+            full = {
+                judge: first_share([(v, 1.0) for v in votes.items() if v[0][1] == judge]) for judge in cycle.judge_names
+            }
+    by_pair = {}
+    for (pair, judge, shown, _), verdict in votes.items():
+        by_pair.setdefault(pair, {})[Ballot(pair, judge, Shown(shown))] = Verdict(verdict)
+    costs = {f"sim-{k}": float(k) for k in range(3)}
+    weighted = {judge: [] for judge in cycle.judge_names}
+    for pair, said in by_pair.items():
+        chance = inclusion(line_up(pair, cycle.judge_names, cycle.rule, costs), said, cycle.rule, share)
+        for ballot, verdict in said.items():
+            key = (pair, ballot.judge, ballot.shown.value, 0)
+            weighted[ballot.judge].append(((key, verdict.value), 1 / chance[ballot]))
+    assert len(weighted["sim-2"]) < 0.5 * n
+    for judge in cycle.judge_names:
+        # Three standard errors of the last judge: some 300 audited pairs with weight ten.
+        assert first_share(weighted[judge]) == pytest.approx(full[judge], abs=0.001 if judge != "sim-2" else 0.08)
+
+
+def first_share(votes):
+    """Weighted share of decided votes for the completion shown first."""
+    decided = [((key, verdict), w) for (key, verdict), w in votes if verdict in "ab"]
+    return sum(w for (key, verdict), w in decided if verdict == key[2][0]) / sum(w for _, w in decided)

@@ -52,7 +52,10 @@ def majority_by_hand(folder, judges, *, both):
 
 def cycle_yaml(folder, data, judges, orders):
     lines = ["judges:", *(f"  - {{provider: recorded, model: {judge}}}" for judge in judges)]
-    lines += [f"input: {{pairs: {data / 'pairs.jsonl'}, votes: {data / 'votes.jsonl'}}}", f"sampling: {{orders: {orders}}}"]
+    lines += [
+        f"input: {{pairs: {data / 'pairs.jsonl'}, votes: {data / 'votes.jsonl'}}}",
+        f"sampling: {{orders: {orders}}}",
+    ]
     (folder / "cycle.yaml").write_text("\n".join(lines))
     return load(folder / "cycle.yaml")
 
@@ -78,7 +81,9 @@ def test_the_same_labels_come_through_http_from_a_server_that_replays_the_votes(
     """Rubric, wire, reply parser and store change nothing."""
     folder = recorded_data / "llmbar"
     pairs = read(folder / "pairs.jsonl")
-    recorded = {(v["pair_id"], v["judge"], v["order"]): v["verdict"] for v in read(folder / "votes.jsonl") if v["repeat"] == 0}
+    recorded = {
+        (v["pair_id"], v["judge"], v["order"]): v["verdict"] for v in read(folder / "votes.jsonl") if v["repeat"] == 0
+    }
 
     async def labeled(store):
         runner, address = await replay_server(pairs, recorded)
@@ -114,10 +119,16 @@ async def replay_server(pairs, recorded):
         pair_id, order = by_text[tuple(between(text, name) for name in ("prompt", "completion A", "completion B"))]
         verdict = recorded[pair_id, body["model"], order]
         slot = {"tie": "tie", None: None}.get(verdict, "A" if verdict == order[0] else "B")
-        said = "Hard to say." if slot is None else f"I compared them.\n```json\n{json.dumps({'reasoning': 'r', 'verdict': slot})}\n```"
+        said = (
+            "Hard to say."
+            if slot is None
+            else f"I compared them.\n```json\n{json.dumps({'reasoning': 'r', 'verdict': slot})}\n```"
+        )
         choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
-        return web.json_response({"id": "x", "object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage})
+        return web.json_response(
+            {"id": "x", "object": "chat.completion", "model": body["model"], "choices": [choice], "usage": usage}
+        )
 
     app = web.Application(client_max_size=2**26)
     app.router.add_post("/v1/chat/completions", complete)

@@ -39,7 +39,11 @@ def test_dropped_pairs_are_not_in_it():
 def test_tool_calls_and_results_survive():
     trace = [
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
-        {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "4"}, {"type": "text", "text": "2"}]},
+        {
+            "role": "tool",
+            "tool_call_id": "c1",
+            "content": [{"type": "text", "text": "4"}, {"type": "text", "text": "2"}],
+        },
     ]
     assert messages(trace, "assistant") == [
         {
@@ -59,7 +63,11 @@ def cycle_file(tmp_path):
     file.write_text(f"judges:\n{judges}cycle: {{name: [c]}}\n".replace("[c]", "c"))
     cycle = load(file)
     tooled = [{"role": "assistant", "content": None, "tool_calls": [CALL]}]
-    given = [Pair("p0", "q", "a", "b"), Pair("p1", "q", tooled, "b", extra={"tools": [{"type": "function"}]}), Pair("p2", "q", "x", "y")]
+    given = [
+        Pair("p0", "q", "a", "b"),
+        Pair("p1", "q", tooled, "b", extra={"tools": [{"type": "function"}]}),
+        Pair("p2", "q", "x", "y"),
+    ]
     said = {"p0": "aab", "p1": "aaa", "p2": ["a", "b", "tie"]}
     votes = [
         Vote(Ballot(pair, f"j{k}", order), Verdict(verdict))
@@ -89,7 +97,10 @@ def test_jsonl_parquet_and_folder_hold_the_same_rows(cycle_file, tmp_path, capsy
     parquet = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert pq.read_table(tmp_path / "folder/data/train.parquet").to_pylist() == parquet
     stripped = [
-        {k: [{f: v for f, v in m.items() if v is not None} for m in v] if isinstance(v, list) else v for k, v in row.items()}
+        {
+            k: [{f: v for f, v in m.items() if v is not None} for m in v] if isinstance(v, list) else v
+            for k, v in row.items()
+        }
         for row in parquet
     ]
     assert stripped == lines

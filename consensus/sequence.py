@@ -1,0 +1,153 @@
+"""Which ballots of a pair are asked next, and when its label is settled: no call is made that cannot change the label."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from consensus.nouns import Ballot, Label, Shown, Verdict, digest
+from consensus.rule import Rule, hash_bytes, majority, seats, shown
+
+_ANY = (Verdict.A, Verdict.B, Verdict.TIE, Verdict.ABSTAIN)
+Said = Verdict | None  # None: contradicted itself between the orders
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One judge on one pair: the ballots it is asked, first the one that its rotation gives it."""
+
+    judge: str
+    ballots: tuple[Ballot, ...]
+
+
+def line_up(pair_id: str, judges: Sequence[str], rule: Rule, costs: Mapping[str, float] | None = None) -> list[Seat]:
+    """The judges asked about a pair, in the order in which they are tried.
+
+    Args:
+        judges: the panel, in the order of the cycle file.
+        costs: what a call to each judge costs; the cheapest are tried first. None tries everybody equally often.
+    """
+    places = seats(pair_id, len(judges), rule.per_pair)
+    start = hash_bytes(pair_id)[1]
+
+    def turn(place: int) -> tuple[float, int]:
+        return (0.0 if costs is None else costs.get(judges[place], 0.0), (place - start) % len(judges))
+
+    return [_seat(pair_id, judges[place], place, rule) for place in sorted(places, key=turn)]
+
+
+def _seat(pair_id: str, judge: str, place: int, rule: Rule) -> Seat:
+    first = shown(pair_id, place, rotate=rule.rotate)
+    orders = (first, *(o for o in Shown if o is not first)) if rule.both_orders else (first,)
+    return Seat(judge, tuple(Ballot(pair_id, judge, order) for order in orders))
+
+
+def audited(pair_id: str, seed: int, share: float) -> bool:
+    """Whether a pair belongs to the random share that is always asked completely."""
+    return int(digest(["audit", seed, pair_id])[:13], 16) < share * 16**13
+
+
+def next_ballots(
+    line: Sequence[Seat], votes: Mapping[Ballot, Verdict], given_up: Collection[Ballot], rule: Rule
+) -> list[Ballot]:
+    """The next wave of ballots of a pair; empty if its label is settled, or if nobody is left to ask.
+
+    The smallest number of ballots that could settle the label: first second orders of judges that are on the leading side, if
+    those could make it win, else further judges.
+
+    Args:
+        line: the pair's judges, in the order in which they are tried.
+        votes: what was answered so far, of these ballots.
+        given_up: ballots that brought no answer.
+    """
+    state = _State.of(line, votes, given_up)
+    if state.settled(rule):
+        return []
+    if state.untouched and (short := rule.min_agree - state.best_side()) > 0:
+        return [seat.ballots[0] for seat in state.untouched[:short]]
+    return state.confirmations(rule) or [seat.ballots[0] for seat in state.untouched[:1]]
+
+
+def inclusion(
+    line: Sequence[Seat], votes: Mapping[Ballot, Verdict], rule: Rule, audit_share: float
+) -> dict[Ballot, float]:
+    """How likely each vote of a pair was to be asked: 1 where the label was still open, else `audit_share`.
+
+    A mean that weights each vote by the inverse is unbiased for the mean over all votes.
+
+    Source: Horvitz & Thompson 1952, J. Am. Stat. Assoc. 47.
+    """
+    certain: dict[Ballot, Verdict] = {}
+    while wave := [b for b in next_ballots(line, certain, set(), rule) if b in votes]:
+        certain |= {ballot: votes[ballot] for ballot in wave}
+    return {ballot: 1.0 if ballot in certain else audit_share for ballot in votes}
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A pair in the middle: judges that are done, judges with one order of two, judges not asked."""
+
+    done: tuple[Said, ...]
+    half: tuple[tuple[Seat, Verdict], ...]
+    untouched: tuple[Seat, ...]
+
+    @classmethod
+    def of(cls, line: Sequence[Seat], votes: Mapping[Ballot, Verdict], given_up: Collection[Ballot]) -> _State:
+        done: list[Said] = []
+        half, untouched = [], []
+        for seat in line:
+            said = [votes[ballot] for ballot in seat.ballots if ballot in votes]
+            if any(ballot in given_up for ballot in seat.ballots):
+                continue
+            if not said:
+                untouched.append(seat)
+            elif len(said) < len(seat.ballots):
+                half.append((seat, said[0]))
+            else:
+                done.append(said[0] if len(set(said)) == 1 else None)
+        return cls(tuple(done), tuple(half), tuple(untouched))
+
+    def settled(self, rule: Rule) -> bool:
+        """Whether verdict and reason are what they are now, whatever is still to come."""
+        now = _essence(majority(self.done, rule))
+        halves = tuple(sorted((verdict for _, verdict in self.half), key=str))
+        done = tuple(sorted(self.done, key=str))
+        return _possible(done, halves, len(self.untouched), rule) == {now}
+
+    def best_side(self) -> int:
+        """Judges on the stronger side, those that were asked in one order included."""
+        said = [*self.done, *(verdict for _, verdict in self.half)]
+        return max(said.count(Verdict.A), said.count(Verdict.B))
+
+    def confirmations(self, rule: Rule) -> list[Ballot]:
+        """Second orders to ask: as many as the leading side still needs, or one of any judge."""
+        sides = sorted(
+            (Verdict.A, Verdict.B), key=lambda side: -(self.done.count(side) + sum(v is side for _, v in self.half))
+        )
+        leading = [seat for seat, verdict in self.half if verdict is sides[0]]
+        needed = rule.min_agree - self.done.count(sides[0])
+        if leading and needed > 0:
+            return [seat.ballots[1] for seat in leading[:needed]]
+        return [seat.ballots[1] for seat, _ in self.half[:1]]
+
+
+def _essence(label: Label) -> tuple[Verdict | None, str]:
+    return label.verdict, label.reason.value
+
+
+@lru_cache(maxsize=100_000)
+def _possible(
+    done: tuple[Said, ...], half: tuple[Verdict, ...], untouched: int, rule: Rule
+) -> frozenset[tuple[Verdict | None, str]]:
+    """Every verdict and reason that the full panel could still come to."""
+    if not half and not untouched:
+        return frozenset({_essence(majority(done, rule))})
+    if half:
+        outcomes: tuple[Said, ...] = (half[0], None)
+        rest, left = half[1:], untouched
+    else:
+        outcomes = (*_ANY, None) if rule.both_orders else _ANY
+        rest, left = half, untouched - 1
+    ahead = (tuple(sorted((*done, outcome), key=str)) for outcome in outcomes)
+    return frozenset().union(*(_possible(after, rest, left, rule) for after in ahead))
