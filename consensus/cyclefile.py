@@ -6,6 +6,7 @@ import difflib
 import io
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,8 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Cycle:
     text = _text(path)
     lines = _LINE_END.split(_without_secrets(text))
     try:
-        data = YAML(typ="rt").load(io.StringIO(text))
+        with warnings.catch_warnings(action="ignore"):  # that an anchor was used before
+            data = YAML(typ="rt").load(io.StringIO(text))
     except Exception as error:  # noqa: BLE001 - beside its own errors ruamel raises what int, date and dict raise
         raise UsageError(_syntax(error, text).shown(str(path), lines)) from None
     if not isinstance(data, CommentedMap):
@@ -266,7 +268,7 @@ def _message(problem: dict[str, Any], where: Path_) -> str:
             known = _known_keys(where[:-1])
             close = difflib.get_close_matches(str(where[-1])[:60], known, n=1, cutoff=0.5)
             hint = f"did you mean {close[0]!r}?" if close else f"here may stand: {', '.join(known)}"
-            return f"unknown key {_short(where[-1])}; {hint}"
+            return f"unknown key {_short(_without_secrets(str(where[-1])))}; {hint}"
         case "missing":
             return f"{name!r} is missing"
         case "value_error":

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import orjson
+
 Text = str | list[dict[str, Any]]
 """A prompt or completion: plain text, or chat messages in OpenAI's form (tool calls included)."""
 
@@ -187,5 +189,9 @@ class Label:
 
 def digest(value: object) -> str:
     """SHA-256, in hex, of a JSON value in canonical form (keys sorted, no blanks)."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    try:
+        data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # half of a surrogate pair, an integer of more than 64 bits
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        data = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()

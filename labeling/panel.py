@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.request import getproxies
 
 from consensus.cycle import Cycle, Judge, Price
 from consensus.nouns import Ballot, Failure, Pair, Spent, Verdict, Vote, digest
@@ -178,7 +179,8 @@ class Panel:
 
             return InProcess(SimulatedJudge.of(config, self._world), config.temperature), ""
         from labeling.providers.completion import Completion
-        from labeling.providers.wire import NotEqual, Wire
+        from labeling.providers.parity import NotEqual
+        from labeling.providers.wire import Wire
 
         way = route(config, self.cycle.gateway)
         extra = {} if config.provider == "simulated" else config.extra
@@ -206,5 +208,6 @@ class Panel:
             import aiohttp
 
             connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300)
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=True)
+            # With trust_env aiohttp looks for a netrc file in a thread, at every call: only where there is a proxy to find.
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=bool(getproxies()))
         return self._session

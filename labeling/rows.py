@@ -215,13 +215,13 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
             names = file.schema_arrow.names
             if twice := [name for name in names if names.count(name) > 1]:
                 raise UsageError(f"cannot read {path}: it has two columns {twice[0][:60]!r}")
-            for batch in file.iter_batches(batch_size=1000):
-                for at, field in enumerate(batch.schema):
-                    if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python has none so fine
-                        batch = batch.set_column(at, field.name, batch.column(at).cast(pa.string()))
-                for row in _records(batch):
-                    number += 1
-                    yield _record(number, row)
+            for group in range(
+                file.num_row_groups
+            ):  # one by one: a batch may span several, of which the last is damaged
+                for batch in file.iter_batches(batch_size=1000, row_groups=[group]):
+                    for row in _records(batch):
+                        number += 1
+                        yield _record(number, row)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if not number:
             raise UsageError(f"cannot read {path}: {_first_line(error)}") from None
@@ -230,6 +230,11 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
 
 def _records(batch: Any) -> Iterator[Row | Exception]:
     """The rows of a batch; the error in place of one that Python has no value for (text not UTF-8, the year 10000)."""
+    import pyarrow as pa
+
+    for at, field in enumerate(batch.schema):
+        if pa.types.is_timestamp(field.type) and field.type.unit == "ns":  # Python has none so fine
+            batch = batch.set_column(at, field.name, batch.column(at).cast(pa.string()))
     try:
         yield from batch.to_pylist(maps_as_pydicts="strict")
     except (ValueError, OverflowError, KeyError) as error:

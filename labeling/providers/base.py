@@ -10,7 +10,7 @@ from typing import Any, Protocol
 # What providers say, with status 400 or 429, of an account without money or a key that is none; mere rate limits speak of
 # billing too, so that word alone says nothing.
 NO_ACCOUNT = ("insufficient_quota", "billing_hard_limit", "billing_not_active", "credit balance", "API key not valid")
-_RETRY_DELAY = re.compile(r'"retryDelay":\s*"([\d.]+)s"')  # Google says it in the body only
+_RETRY_DELAY = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')  # Google says it in the body only
 
 
 @dataclass(frozen=True, slots=True)
