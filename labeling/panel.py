@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.request import getproxies
@@ -122,6 +122,7 @@ class PanelJudge:
         return False
 
 
+@lru_cache(maxsize=1000)
 def same_model(asked: str, served: str) -> bool:
     """Whether a served model's name means the asked one: equal up to the provider before it and a version or date behind."""
     asked, served = (name.lower().rpartition("/")[2] for name in (asked, served))

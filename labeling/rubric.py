@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from consensus.cycle import Cycle
@@ -19,7 +20,7 @@ from consensus.shipped import shipped
 Messages = list[dict[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rubric:
     """The text that every judge of a cycle reads first, and the axes it scores."""
 
@@ -42,7 +43,7 @@ class Rubric:
             raise UsageError(f"the rubric {file} {'has NUL characters' if text else 'is empty'}")
         return cls(text, cycle.rubric.axes)
 
-    @property
+    @cached_property
     def system(self) -> str:
         """The unchanging part of the request, first so that providers' prompt caches serve it."""
         if not self.axes:
