@@ -266,7 +266,7 @@ class Labeler:
             )
             if owner != name:
                 message = f"{by!r} answered for judge {name!r}, but it votes on this pair as {owner!r}"
-                return Failure(turn.ballot, "wrong_model", message, result.spent)
+                return Failure(turn.ballot, "wrong_model", message, result.spent, retry=False)
         turn.work.served.setdefault(by, name)
         return result
 

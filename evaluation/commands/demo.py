@@ -42,7 +42,10 @@ def demo(folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, json: bo
     step = _Step(console)
     step(f"read    {pairs} pairs with known gold")
     in_process = _label(file, [])
-    step(f"label   {in_process['votes']} votes, {in_process['kept']} of {in_process['pairs']} pairs kept")
+    full = in_process["calls"]["full"]
+    step(
+        f"label   {in_process['votes']} of the full panel's {full} ballots settle every label; {in_process['kept']} pairs kept"
+    )
     with _server(file) as address:
         step(f"serve   the same judges as an OpenAI-compatible server on {address}")
         over_http = _label(file, _through(cycle, address))
@@ -67,9 +70,10 @@ def demo(folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, json: bo
         console.print(f"\nDone in {time.monotonic() - started:.1f} s. What to try next:")
         where = plain(str(file))
         console.print(
-            f"  [bold]consensus status {where} consensus.min_agree=3[/]   the same votes under a stricter rule"
+            f"  [bold]consensus label {where} consensus.min_agree=3[/]   a stricter rule asks what it still needs"
         )
         console.print(f"  [bold]head -n 1 {plain(dataset['path'])}[/]   a preference")
+        console.print(f"  [bold]consensus status {where} --json[/]   every figure")
         console.print("  [bold]consensus init my-cycle.yaml[/]   the same with judges of Anthropic, OpenAI and Google")
     return 0 if same else 1
 

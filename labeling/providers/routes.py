@@ -72,6 +72,8 @@ def route(judge: Judge, gateway: Gateway | None = None) -> Route:
         model = gateway.model.replace("{provider}", judge.provider).replace("{model}", judge.model)
         return Route("hosted_vllm", model, gateway.api_base, _named_key(gateway.api_key_env, "the gateway") or "none")
     provider = PROVIDERS.get(judge.provider, judge.provider)
+    if provider in ("vllm", "hosted_vllm") and judge.api_base is None:
+        raise UsageError(f"judge {judge.label!r} is on a server of its own: give its address in api_base")
     key = _named_key(judge.api_key_env, f"judge {judge.label!r}") or _default_key(provider)
     if judge.api_base and provider in OPENAI_COMPATIBLE:
         # litellm's route for OpenAI-compatible servers costs a third less than its openai one

@@ -870,3 +870,19 @@ def test_a_vote_that_was_paid_for_is_stored_even_if_its_text_is_no_text(store):
     vote = Vote(ballot, Verdict.A, "cut \ud83d", {"x\ud800": {"a": 1.0, "b": 2.0}}, "model\udfff")
     store.add(CYCLE.name, {"judge-1": "h"}, [vote, Failure(ballot, "bad_reply", "half \udc00")])
     assert [v["raw"] for v in store.votes(CYCLE.name) if v["repeat"] == 9] == ["cut ?"]
+
+
+def test_every_row_that_was_taken_can_be_judged_and_exported(home, capsys):
+    """Nothing odd that passes the door may stop the run behind it."""
+    rows = list(mixed("whole way", 400))
+    Path("pairs.jsonl").write_bytes(b"\n".join(map(json_line, rows)))
+    n = sum(isinstance(row, dict) for row in rows)
+    assert run(capsys, "label", "cycle.yaml")[0] == 0
+    code, said = run(capsys, "status", "cycle.yaml", "--json")
+    assert (code, [judge["votes"] for judge in json.loads(said)["judges"]]) == (0, [n] * 3)
+    kept = json.loads(said)["kept"]
+    for name in ("out.jsonl", "out.parquet", "out"):
+        code, said = run(capsys, "export", "cycle.yaml", "--out", name, "--json")
+        assert (code, json.loads(said)["rows"]) == (0, kept)
+    lines = Path("out.jsonl").read_bytes().splitlines()
+    assert pq.read_table("out.parquet").num_rows == len(lines) == kept > n / 2
