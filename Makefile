@@ -2,18 +2,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PROXY := $(abspath $(VENV))/proxy/bin/litellm
 
 .PHONY: demo test lint clean
 
 demo: $(VENV)/demo
 	$(BIN)/consensus demo
 
-test: $(VENV)/test
+test: $(VENV)/test $(PROXY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	LITELLM_PROXY=$(PROXY) $(BIN)/pytest
 
 lint: $(VENV)/test
 	$(BIN)/ruff format .
@@ -32,6 +33,12 @@ $(VENV)/demo: $(BIN)/python pyproject.toml
 $(VENV)/test: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@ $(VENV)/demo
+
+# The gateway tests start the real LiteLLM proxy. It pins what our tools need newer, so it lives in an environment of its own.
+$(PROXY): $(VENV)/test
+	$(PYTHON) -m venv $(VENV)/proxy
+	$(VENV)/proxy/bin/pip install --quiet --disable-pip-version-check "litellm[proxy]==$$($(BIN)/python -c 'from importlib.metadata import version; print(version("litellm"))')"
+	touch $@
 
 clean:
 	rm -rf $(VENV) consensus-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
