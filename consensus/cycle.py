@@ -178,9 +178,18 @@ class Gateway(Section):
     model: str = Field(default="{provider}/{model}", description="how the gateway names a judge's model")
 
 
-class Limits(Section):
-    """For all judges."""
+class Account(Section):
+    """What a provider allows one account; all judges of the provider share it."""
 
+    rpm: float | None = Field(default=None, gt=0, description="requests per minute")
+    tpm: float | None = Field(default=None, gt=0, description="tokens per minute, prompt and reply")
+
+
+class Limits(Section):
+    """For all judges; further keys are providers, e.g. `openai: {rpm: 500, tpm: 400000}`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    __pydantic_extra__: dict[str, Account] = Field(init=False)
     max_attempts: int = Field(default=6, ge=1, le=100, description="calls for one ballot before it is a failure")
     timeout_s: float = Field(default=120, gt=0, description="seconds until a call is given up")
 
@@ -206,6 +215,9 @@ class Cycle(Section):
         for seat, name in enumerate(names):
             if name in names[:seat]:
                 raise Misfit(f"two judges are called {name!r}; give one of them a 'name'", "judges", seat)
+        nobody = sorted((self.limits.__pydantic_extra__ or {}).keys() - {judge.provider for judge in self.judges})
+        if nobody:
+            raise ValueError(f"limits.{nobody[0]}: no judge has this provider, and it is no setting of 'limits'")
         if (self.sampling.judges_per_pair or 0) > len(names):
             raise Misfit(
                 f"sampling.judges_per_pair is {self.sampling.judges_per_pair}, but there are {len(names)} judges",
@@ -219,6 +231,10 @@ class Cycle(Section):
                 "min_agree",
             )
         return self
+
+    def account(self, provider: str) -> Account:
+        """What the provider allows; nothing is limited where the file says nothing."""
+        return (self.limits.__pydantic_extra__ or {}).get(provider, Account())
 
     @property
     def name(self) -> str:

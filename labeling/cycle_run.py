@@ -18,7 +18,7 @@ from consensus.nouns import Pair
 from consensus.store import Store
 from consensus.writer import Writer
 from labeling.labeler import Labeler, Outcome
-from labeling.limits import Budget
+from labeling.limits import Budget, Pace
 from labeling.panel import Panel, PanelJudge
 from labeling.plan import Need, Work, needs, open_work, reply_tokens
 from labeling.progress import Progress
@@ -67,7 +67,12 @@ async def run(
             _refuse_unpriced(panel.judges)
         with Writer(lambda batch: store.add(cycle.name, judges_hashes, batch)) as writer:
             labeler = Labeler(
-                panel.judges, writer.add, budget=budget, max_attempts=cycle.limits.max_attempts, seed=cycle.cycle.seed
+                panel.judges,
+                writer.add,
+                accounts=_accounts(cycle),
+                budget=budget,
+                max_attempts=cycle.limits.max_attempts,
+                seed=cycle.cycle.seed,
             )
             before = {}
             for name, lane in labeler.lanes.items():
@@ -92,6 +97,12 @@ def _totals(store: Store, cycle: Cycle, rubric: Rubric) -> dict[str, tuple[int, 
     share = cycle.asked_per_pair / len(cycle.judges) * (2 if cycle.rule.both_orders else 1)
     total = round(store.pair_count(cycle.name) * share)
     return {name: (max(total, answered.get(name, 0)), answered.get(name, 0)) for name in cycle.judge_names}
+
+
+def _accounts(cycle: Cycle) -> dict[str, Pace]:
+    """The pace of each provider's account."""
+    named = {judge.provider: cycle.account(judge.provider) for judge in cycle.judges}
+    return {provider: Pace(account.rpm, account.tpm) for provider, account in named.items()}
 
 
 def _truth(store: Store, cycle: Cycle) -> Iterator[Pair]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from consensus.nouns import Ballot, Failure, Spent, Vote
-from labeling.limits import Budget, Pace
+from labeling.limits import Budget, Pace, Window
 from labeling.panel import PanelJudge
 from labeling.plan import Work, prompt_tokens, reply_tokens
 
@@ -60,7 +60,8 @@ class Lane:
     """One judge at work, and its figures."""
 
     judge: PanelJudge
-    pace: Pace
+    paces: list[Pace]  # its own and its account's, which it shares with the provider's other judges
+    window: Window
     total: int = 0
     votes: int = 0
     failures: int = 0
@@ -112,6 +113,7 @@ class Labeler:
 
     Args:
         store: called with each vote and failure as it comes; must not block.
+        accounts: the pace of each provider's account.
         max_attempts: calls for one ballot before it is a failure; rate limits count a fifth.
         seed: for the jitter of waits only.
     """
@@ -121,11 +123,20 @@ class Labeler:
         judges: Mapping[str, PanelJudge],
         store: Callable[[Vote | Failure], None],
         *,
+        accounts: Mapping[str, Pace] | None = None,
         budget: Budget | None = None,
         max_attempts: int = 6,
         seed: int = 0,
     ) -> None:
-        self.lanes = {n: Lane(j, Pace(j.config.rpm, j.config.tpm)) for n, j in judges.items()}
+        accounts = accounts or {}
+        self.lanes = {
+            name: Lane(
+                judge,
+                [Pace(judge.config.rpm, judge.config.tpm), *filter(None, [accounts.get(judge.config.provider)])],
+                Window(judge.config.max_parallel),
+            )
+            for name, judge in judges.items()
+        }
         self.budget = budget or Budget()
         self._store, self._max_attempts, self._random = store, max_attempts, random.Random(seed)
         self._work: Iterator[Work] = iter(())
@@ -205,7 +216,7 @@ class Labeler:
     async def _consume(self, lane: Lane, crew: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while not lane.down:
-            while not lane.ready or lane.in_flight >= lane.judge.config.max_parallel:
+            while not lane.ready or lane.in_flight >= lane.window.size:
                 lane.wake.clear()
                 await lane.wake.wait()
             if (wait := lane.hold_until - loop.time()) > 0:
@@ -213,7 +224,8 @@ class Labeler:
                 continue
             turn = lane.ready.popleft()
             tokens, most = self._estimate(lane.judge, turn)
-            await lane.pace.acquire(tokens)
+            for pace in lane.paces:
+                await pace.acquire(tokens)
             if not await self.budget.reserve(most):
                 self._out_of_budget = True
                 self._over.set()
@@ -226,19 +238,20 @@ class Labeler:
 
     def _estimate(self, judge: PanelJudge, turn: Turn) -> tuple[int, float]:
         """Tokens a call will use, and dollars it may cost at the most; not worked out where nothing limits them."""
-        if judge.config.tpm is None and self.budget.limit is None:
+        if self.budget.limit is None and not any(pace.counts_tokens for pace in self.lanes[judge.name].paces):
             return 0, 0.0
         tokens = prompt_tokens(judge, turn.work.pair, turn.ballot)
         return tokens + reply_tokens(judge), judge.cost(tokens, judge.config.max_tokens) or 0.0
 
     async def _ask(self, lane: Lane, turn: Turn, tokens: int, reserved: float) -> None:
-        cost = None
+        cost, started = None, asyncio.get_running_loop().time()
         try:
             result = await lane.judge.ask(turn.work.pair, turn.ballot, attempt=turn.attempts + 1)
             spent = result.spent
             cost = spent.cost_usd
             if spent.prompt_tokens is not None:
-                lane.pace.correct(tokens, spent.prompt_tokens + (spent.completion_tokens or 0))
+                for pace in lane.paces:
+                    pace.correct(tokens, spent.prompt_tokens + (spent.completion_tokens or 0))
         finally:
             lane.in_flight -= 1
             self.budget.settle(reserved, cost)
@@ -246,6 +259,10 @@ class Labeler:
         lane.dollars += cost or 0.0
         turn.count(spent)
         result = self._unless_served_twice(lane, turn, result)
+        if isinstance(result, Failure) and result.kind == "rate_limit":
+            lane.window.refused(asyncio.get_running_loop().time(), started)
+        else:
+            lane.window.answered()
         if isinstance(result, Vote):
             lane.votes += 1
             lane.bad = dict.fromkeys(DOWN_AFTER, 0)

@@ -9,7 +9,7 @@ from asyncio_throttle.throttler import Throttler
 
 
 class Pace:
-    """A judge's requests and tokens per minute; only its one consumer waits here.
+    """Requests and tokens per minute, of a judge or of an account; only the consumers of its judges wait here, one each.
 
     asyncio-throttle polls, so that many waiters burn a core and lose their order; one consumer per judge, which acquires before it
     spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second (or one
@@ -19,6 +19,11 @@ class Pace:
     def __init__(self, rpm: float | None, tpm: float | None) -> None:
         self._throttler = _throttler(rpm) if rpm else None
         self._tokens = TokenBucket(tpm) if tpm else None
+
+    @property
+    def counts_tokens(self) -> bool:
+        """Whether it needs to know how many tokens a request takes."""
+        return self._tokens is not None
 
     async def acquire(self, tokens: int) -> None:
         """Wait for the right to send one request of about so many tokens, reply included."""
@@ -61,6 +66,32 @@ class TokenBucket:
             await asyncio.sleep((wanted - self._left) / self._rate)
             self.take(0)
         self.take(tokens)
+
+
+class Window:
+    """Calls in flight at most: fewer by a third at each 429, one more after each full window of answers.
+
+    Source: additive increase, multiplicative decrease; Chiu & Jain 1989, Comput. Netw. ISDN Syst. 17(1).
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._size = most, float(most)
+        self._calm_at = 0.0
+
+    @property
+    def size(self) -> int:
+        """Calls that may be in flight now."""
+        return int(self._size)
+
+    def answered(self) -> None:
+        """A call was answered."""
+        self._size = min(self._most, self._size + 1 / self._size)
+
+    def refused(self, now: float, started: float) -> None:
+        """A call was refused with 429; those that were in flight at the last refusal tell nothing new."""
+        if started >= self._calm_at:
+            self._size = max(1.0, self._size * 2 / 3)
+            self._calm_at = now
 
 
 class Budget:

@@ -128,13 +128,13 @@ def needs(work: Iterable[Work], judges: Mapping[str, PanelJudge]) -> list[Need]:
         judge = judges[name]
         need.tokens_out = need.calls * reply_tokens(judge)
         need.dollars = judge.cost(need.tokens_in, need.tokens_out)
-        times = []
-        if judge.config.rpm:
-            times.append(need.calls / judge.config.rpm * 60)
-        if judge.config.tpm:
-            times.append((need.tokens_in + need.tokens_out) / judge.config.tpm * 60)
-        need.seconds = max(times, default=None)
+        need.seconds = _seconds(need.calls, need.tokens_in + need.tokens_out, judge.config.rpm, judge.config.tpm)
     return list(found.values())
+
+
+def _seconds(calls: int, tokens: int, rpm: float | None, tpm: float | None) -> float | None:
+    """The time that limits allow so many calls in at the least."""
+    return max([*([calls / rpm * 60] if rpm else []), *([tokens / tpm * 60] if tpm else [])], default=None)
 
 
 def _rehearse(work: Work, dice: random.Random) -> set[Ballot]:

@@ -157,7 +157,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
     """Where the quotes go wrong, the rows before are kept: which line begins the next row is not known."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines, number = csv.reader(file, strict=True), 0
+        lines, number = filter(None, csv.reader(file, strict=True)), 0  # without blank lines
         try:
             header = next(lines, [])
             if not _utf8(header):
@@ -165,9 +165,8 @@ def _csv(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
             if twice := [name for name in header if header.count(name) > 1]:
                 raise UsageError(f"cannot read {path}: it has two columns {twice[0][:60]!r}")
             for cells in lines:
-                if cells:  # else a blank line
-                    number += 1
-                    yield _cells(number, header, cells)
+                number += 1
+                yield _cells(number, header, cells)
         except csv.Error as error:
             yield BadRow(number + 1, f"not CSV: {error}; nothing after this row could be read")
 
@@ -215,9 +214,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
             names = file.schema_arrow.names
             if twice := [name for name in names if names.count(name) > 1]:
                 raise UsageError(f"cannot read {path}: it has two columns {twice[0][:60]!r}")
-            for group in range(
-                file.num_row_groups
-            ):  # one by one: a batch may span several, of which the last is damaged
+            for group in range(file.num_row_groups):  # a batch of several would be lost if one is damaged
                 for batch in file.iter_batches(batch_size=1000, row_groups=[group]):
                     for row in _records(batch):
                         number += 1

@@ -186,9 +186,9 @@ def _executable() -> Path:
     given = os.environ.get("LITELLM_PROXY")
     found = Path(given) if given else Path(sys.executable).with_name("litellm")
     if not found.is_file():
-        pytest.skip(f"there is no LiteLLM proxy at {found}; the extra 'dev' installs it")
+        pytest.skip(f"there is no LiteLLM proxy at {found}; 'make test' sets one up and names it in LITELLM_PROXY")
     if not given and find_spec("fastapi") is None:
-        pytest.skip("the LiteLLM proxy needs fastapi; the extra 'dev' installs it")
+        pytest.skip("the LiteLLM proxy needs fastapi; 'make test' sets one up and names it in LITELLM_PROXY")
     return found
 
 

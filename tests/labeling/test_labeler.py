@@ -326,3 +326,19 @@ def first_share(votes):
     """Weighted share of decided votes for the completion shown first."""
     decided = [((key, verdict), w) for (key, verdict), w in votes if verdict in "ab"]
     return sum(w for (key, verdict), w in decided if verdict == key[2][0]) / sum(w for _, w in decided)
+
+
+def test_two_judges_of_one_account_share_its_limit(tmp_path):
+    """1,200 a minute for the account: 40 calls of two judges take no less than 1.8 seconds."""
+    import time
+
+    cycle = simulated(tmp_path, {}, {}, limits={"simulated": {"rpm": 1200}}, sampling={"stop": "never"})
+    started = time.monotonic()
+    with Store(cycle.store) as store:
+        assert label_cycle(store, cycle, pairs(20)).votes == 40
+    assert time.monotonic() - started >= 1.8
+
+
+def test_a_limit_for_a_provider_that_no_judge_has_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"limits\.openai"):
+        simulated(tmp_path, {}, limits={"openai": {"rpm": 60}})

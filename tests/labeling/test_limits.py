@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from labeling.limits import Budget, Pace, TokenBucket
+from labeling.limits import Budget, Pace, TokenBucket, Window
 from labeling.providers.base import error_of, retry_after
 
 
@@ -96,3 +96,22 @@ def test_a_date_in_the_past_asks_for_no_wait():
 def test_what_a_status_means(status, body, kind, retry, fatal):
     error = error_of(status, body, {})
     assert (error.kind, error.retry, error.fatal) == (kind, retry, fatal)
+
+
+def test_the_window_shrinks_once_for_a_burst_of_refusals_and_grows_back():
+    window = Window(30)
+    for _ in range(30):
+        window.refused(now=1.0, started=0.5)
+    assert window.size == 20
+    window.refused(now=2.0, started=1.5)
+    assert window.size == 13
+    for _ in range(2000):
+        window.answered()
+    assert window.size == 30
+
+
+def test_the_window_never_closes():
+    window = Window(4)
+    for k in range(50):
+        window.refused(now=k + 1.0, started=k + 1.0)
+    assert window.size == 1
