@@ -7,6 +7,8 @@ import time
 
 from asyncio_throttle.throttler import Throttler
 
+MARGIN = 1.015  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
+
 
 class Pace:
     """Requests and tokens per minute, of a judge or of an account; only the consumers of its judges wait here, one each.
@@ -40,7 +42,8 @@ class Pace:
 
 def _throttler(rpm: float) -> Throttler:
     slice_ = max(1, int(rpm / 600))
-    return Throttler(rate_limit=slice_, period=slice_ * 60 / rpm, retry_interval=min(0.01, slice_ * 6 / rpm))
+    period = slice_ * 60 / rpm * MARGIN
+    return Throttler(rate_limit=slice_, period=period, retry_interval=min(0.01, period / 100))
 
 
 class TokenBucket:

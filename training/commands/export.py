@@ -31,7 +31,10 @@ def export(cycle: Path, /, *overrides: str, out: Path | None = None, json: bool 
     loaded = load(cycle, overrides)
     if not loaded.store.exists():
         raise UsageError(f"there is no store {loaded.store} yet; 'consensus label {cycle}' makes it")
-    target = out or loaded.store.parent / f"{loaded.name}-dataset"
+    target = out or loaded.store.parent / f"{loaded.name.replace('/', '-')}-dataset"
+    card = target / "README.md"
+    if card.exists() and "judge-consensus" not in card.read_text("utf-8", "replace"):
+        raise UsageError(f"{card} is not a card of ours; choose a folder of its own with --out")
     with Store(loaded.store) as store:
         store.use_rule(loaded)
         figures = summary(store, loaded.name)
