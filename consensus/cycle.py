@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from consensus.nouns import digest
 from consensus.rule import Rule
 
+PAIR_COLUMNS = ("pair_id", "prompt", "completion_a", "completion_b", "category", "gold")
 MOST_JUDGES = 16  # the view `labels` packs a pair's votes into one number, six bits a judge
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 SECRET = re.compile(
@@ -158,6 +159,16 @@ class Input(Section):
 
     pairs: Path | None = Field(default=None, description="prompt and two completions a row: JSONL, JSON, CSV, Parquet")
     votes: Path | None = Field(default=None, description="recorded votes: JSONL, JSON, CSV, Parquet")
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="our name of a pair's column: the file's, where they differ"
+    )
+
+    @field_validator("columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(columns.keys() - set(PAIR_COLUMNS)):
+            raise ValueError(f"{unknown[0]!r} is no column of a pair; those are {', '.join(PAIR_COLUMNS)}")
+        return columns
 
 
 class Rubric(Section):

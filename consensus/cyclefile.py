@@ -119,7 +119,7 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
         except RuntimeError:
             raise UsageError(f"there is no home folder for {str(value)!r}") from None
 
-    files = {name: root(getattr(cycle.input, name)) for name in type(cycle.input).model_fields}
+    files = {name: root(path) for name, path in cycle.input if isinstance(path, Path)}
     return cycle.model_copy(
         update={
             "store": root(cycle.store),

@@ -64,12 +64,13 @@ def label_ballots(pair_id: str, judges: Sequence[str], rule: Rule) -> list[Ballo
     return ballots
 
 
-def majority(verdicts: Iterable[Verdict | None], rule: Rule) -> Label:
+def majority(verdicts: Iterable[Verdict | None], rule: Rule, *, missing: int = 0) -> Label:
     """The label of one pair.
 
     Args:
         verdicts: one per judge that voted; None is a judge whose two orders contradict each other. Judges that failed
             or were not asked are left out.
+        missing: how many those are; a pair that they could still decide has too few votes, it is not split.
     """
     count = Counter(verdicts)
     a, b, tie, unstable = count[Verdict.A], count[Verdict.B], count[Verdict.TIE], count[None]
@@ -78,6 +79,8 @@ def majority(verdicts: Iterable[Verdict | None], rule: Rule) -> Label:
 
     if leader and most >= rule.min_agree:
         verdict, reason = leader, Reason.AGREED
+    elif most + missing >= rule.min_agree:
+        verdict, reason = None, Reason.TOO_FEW_VOTES
     elif decided < rule.min_agree:
         verdict, reason = None, Reason.UNSTABLE if decided + unstable >= rule.min_agree else Reason.TOO_FEW_VOTES
     elif tie >= rule.min_agree and tie > most:
@@ -102,5 +105,6 @@ def verdicts_by_judge(votes: Mapping[Ballot, Verdict], rule: Rule) -> list[Verdi
 
 def label(votes: Iterable[Vote], pair_id: str, judges: Sequence[str], rule: Rule) -> Label:
     """The label of a pair from all votes on it; what the rule does not count (repeats, the other order) is for audits."""
-    asked = set(label_ballots(pair_id, judges, rule))
-    return majority(verdicts_by_judge({v.ballot: v.verdict for v in votes if v.ballot in asked}, rule), rule)
+    asked = label_ballots(pair_id, judges, rule)
+    verdicts = verdicts_by_judge({v.ballot: v.verdict for v in votes if v.ballot in set(asked)}, rule)
+    return majority(verdicts, rule, missing=len({ballot.judge for ballot in asked}) - len(verdicts))

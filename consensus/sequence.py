@@ -89,31 +89,34 @@ class _State:
     """A pair in the middle: judges that are done, judges with one order of two, judges not asked."""
 
     done: tuple[Said, ...]
-    half: tuple[tuple[Seat, Verdict], ...]
+    half: tuple[tuple[Ballot, Verdict], ...]  # the ballot that is missing, and what the other order said
     untouched: tuple[Seat, ...]
+    lost: int  # judges with a ballot that brought no answer
 
     @classmethod
     def of(cls, line: Sequence[Seat], votes: Mapping[Ballot, Verdict], given_up: Collection[Ballot]) -> _State:
         done: list[Said] = []
-        half, untouched = [], []
+        half, untouched, lost = [], [], 0
         for seat in line:
             said = [votes[ballot] for ballot in seat.ballots if ballot in votes]
-            if any(ballot in given_up for ballot in seat.ballots):
-                continue
-            if not said:
+            missing = [ballot for ballot in seat.ballots if ballot not in votes]
+            if any(ballot in given_up for ballot in missing):
+                lost += 1
+            elif not said:
                 untouched.append(seat)
-            elif len(said) < len(seat.ballots):
-                half.append((seat, said[0]))
+            elif missing:
+                half.append((missing[0], said[0]))
             else:
                 done.append(said[0] if len(set(said)) == 1 else None)
-        return cls(tuple(done), tuple(half), tuple(untouched))
+        return cls(tuple(done), tuple(half), tuple(untouched), lost)
 
     def settled(self, rule: Rule) -> bool:
         """Whether verdict and reason are what they are now, whatever is still to come."""
-        now = _essence(majority(self.done, rule))
+        open_ = len(self.half) + len(self.untouched)
+        now = _essence(majority(self.done, rule, missing=open_ + self.lost))
         halves = tuple(sorted((verdict for _, verdict in self.half), key=str))
         done = tuple(sorted(self.done, key=str))
-        return _possible(done, halves, len(self.untouched), rule) == {now}
+        return _possible(done, halves, len(self.untouched), self.lost, rule) == {now}
 
     def best_side(self) -> int:
         """Judges on the stronger side, those that were asked in one order included."""
@@ -125,11 +128,11 @@ class _State:
         sides = sorted(
             (Verdict.A, Verdict.B), key=lambda side: -(self.done.count(side) + sum(v is side for _, v in self.half))
         )
-        leading = [seat for seat, verdict in self.half if verdict is sides[0]]
+        leading = [ballot for ballot, verdict in self.half if verdict is sides[0]]
         needed = rule.min_agree - self.done.count(sides[0])
         if leading and needed > 0:
-            return [seat.ballots[1] for seat in leading[:needed]]
-        return [seat.ballots[1] for seat, _ in self.half[:1]]
+            return leading[:needed]
+        return [ballot for ballot, _ in self.half[:1]]
 
 
 def _essence(label: Label) -> tuple[Verdict | None, str]:
@@ -138,11 +141,11 @@ def _essence(label: Label) -> tuple[Verdict | None, str]:
 
 @lru_cache(maxsize=100_000)
 def _possible(
-    done: tuple[Said, ...], half: tuple[Verdict, ...], untouched: int, rule: Rule
+    done: tuple[Said, ...], half: tuple[Verdict, ...], untouched: int, lost: int, rule: Rule
 ) -> frozenset[tuple[Verdict | None, str]]:
     """Every verdict and reason that the full panel could still come to."""
     if not half and not untouched:
-        return frozenset({_essence(majority(done, rule))})
+        return frozenset({_essence(majority(done, rule, missing=lost))})
     if half:
         outcomes: tuple[Said, ...] = (half[0], None)
         rest, left = half[1:], untouched
@@ -150,4 +153,4 @@ def _possible(
         outcomes = (*_ANY, None) if rule.both_orders else _ANY
         rest, left = half, untouched - 1
     ahead = (tuple(sorted((*done, outcome), key=str)) for outcome in outcomes)
-    return frozenset().union(*(_possible(after, rest, left, rule) for after in ahead))
+    return frozenset().union(*(_possible(after, rest, left, lost, rule) for after in ahead))

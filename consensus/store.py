@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -205,12 +206,11 @@ class Store:
         """Append votes and failures in one transaction; the labeler never asks what is stored already."""
         votes = [vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
         failures = [failure_row(cycle, config_hashes, r) for r in results if isinstance(r, Failure)]
-        self.db.begin()
-        if votes:
-            self._append("votes", pa.Table.from_pylist(votes, VOTES))
-        if failures:
-            self._append("failures", pa.Table.from_pylist(failures, FAILURES))
-        self.db.commit()
+        with self._transaction():
+            if votes:
+                self._append("votes", pa.Table.from_pylist(votes, VOTES))
+            if failures:
+                self._append("failures", pa.Table.from_pylist(failures, FAILURES))
 
     def add_recorded(self, cycle: str, config_hashes: dict[str, str], votes: Iterable[Vote]) -> int:
         """Append recorded votes that are not stored yet; how many were new."""
@@ -221,6 +221,17 @@ class Store:
         ).fetchone()
         self.db.unregister("batch")
         return new[0] if new else 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        self.db.begin()
+        try:
+            yield
+        except BaseException:
+            self.db.rollback()
+            raise
+        self.db.commit()
 
     def _append(self, table: str, batch: pa.Table) -> None:
         self.db.register("batch", batch)

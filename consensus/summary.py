@@ -76,7 +76,8 @@ def show(console: Console, figures: dict[str, Any]) -> None:
     for name in ("judge", "votes", "a", "b", "tie", "abstain", "failed", "first", "tokens", "s/call", "cost"):
         table.add_column(name, justify="left" if name == "judge" else "right", no_wrap=True)
     for judge in figures["judges"]:
-        tokens = f"{count(judge['prompt_tokens'])}/{count(judge['completion_tokens'])}"
+        told = judge["prompt_tokens"] or judge["completion_tokens"]
+        tokens = f"{count(judge['prompt_tokens'])}/{count(judge['completion_tokens'])}" if told else "–"
         numbers = [count(judge[name]) for name in ("votes", "a", "b", "tie", "abstain", "failures")]
         latency = judge["median_latency_s"]
         row = [

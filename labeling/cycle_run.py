@@ -49,6 +49,11 @@ def priced(store: Store, cycle: Cycle, rubric: Rubric) -> list[Need]:
     return needs(outstanding(store, cycle, rubric, judges), judges)
 
 
+def open_pairs(store: Store, cycle: Cycle, rubric: Rubric) -> int:
+    """How many pairs still have ballots to ask."""
+    return sum(1 for _ in outstanding(store, cycle, rubric, Panel(cycle, rubric).priced()))
+
+
 async def run(
     store: Store, cycle: Cycle, rubric: Rubric, *, console: Console, max_cost: float | None = None
 ) -> Outcome:
@@ -137,15 +142,16 @@ def savings(cycle: Cycle, figures: Mapping[str, Any]) -> dict[str, Any]:
     called = {judge.label for judge in cycle.judges if judge.called}
     orders = 2 if cycle.rule.both_orders else 1
     share = figures["pairs"] * orders * cycle.asked_per_pair / len(cycle.judges)
-    made, saved_usd = 0, None
+    made, failed, saved_usd = 0, 0, None
     for judge in figures["judges"]:
         if judge["judge"] in called:
             asked = judge["votes"] + judge["failures"]
             made += asked
+            failed += judge["failures"]
             if judge["cost_usd"] is not None and judge["votes"]:
                 saved_usd = (saved_usd or 0.0) + max(0.0, share - asked) * judge["cost_usd"] / judge["votes"]
     full = round(share * len(called))
-    return {"full": full, "made": made, "saved": max(0, full - made), "saved_usd": saved_usd}
+    return {"full": full, "made": made, "saved": max(0, full - made), "saved_usd": saved_usd, "failed": failed}
 
 
 @contextmanager

@@ -56,10 +56,14 @@ class Intake:
         yield f"{self.file}: {self.read:,} {self.what}{already}" + (
             f", {len(self.refused):,} rows refused" if self.refused else ""
         )
-        for bad in self.refused[:most]:
-            yield f"  row {bad.row}: {bad.reason}"
-        if len(self.refused) > most:
-            yield f"  ... and {len(self.refused) - most:,} more; --json lists them all"
+        by_reason: dict[str, list[int]] = {}
+        for bad in self.refused:
+            by_reason.setdefault(bad.reason, []).append(bad.row)
+        for reason, rows in list(by_reason.items())[:most]:
+            more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            yield f"  row {rows[0]}{more}: {reason}"
+        if len(by_reason) > most:
+            yield f"  ... and {len(by_reason) - most:,} more reasons; --json lists every row"
         for judge, votes in self.other_judges.most_common():
             yield f"  {votes:,} votes of {judge!r} left out: the cycle has no judge of this name with 'provider: recorded'"
 
@@ -71,7 +75,7 @@ def ingest_pairs(store: Store, cycle: Cycle, file: Path, columns: Mapping[str, s
         UsageError: the file as a whole cannot be read.
     """
     intake = Intake(file, "pairs")
-    for rows in _batches(numbered_pairs(file, columns)):
+    for rows in _batches(numbered_pairs(file, {**cycle.input.columns, **(columns or {})})):
         refused = [row for row in rows if isinstance(row, BadRow)]
         good = [row for row in rows if not isinstance(row, BadRow)]
         pairs: dict[str, Pair] = {}
@@ -113,11 +117,11 @@ def ingest_votes(store: Store, cycle: Cycle, file: Path, rubric: str) -> Intake:
     return intake
 
 
-def ingest_input(store: Store, cycle: Cycle, rubric: str) -> list[Intake]:
+def ingest_input(store: Store, cycle: Cycle, rubric: str, columns: Mapping[str, str] | None = None) -> list[Intake]:
     """Everything that the cycle file names under `input:`."""
     done = []
     if cycle.input.pairs:
-        done.append(ingest_pairs(store, cycle, cycle.input.pairs))
+        done.append(ingest_pairs(store, cycle, cycle.input.pairs, columns))
     if cycle.input.votes:
         done.append(ingest_votes(store, cycle, cycle.input.votes, rubric))
     return done

@@ -24,7 +24,7 @@ GIVE_UP_WAIT = 600.0  # a judge that asks for more than this is reported instead
 DOWN_AFTER = {"fatal": 3, "lost": 3, "refused": 20}  # in a row, without one answer
 
 
-@dataclass
+@dataclass(eq=False)
 class Turn:
     """A ballot on its way: how often it was tried, and what that cost."""
 
@@ -35,6 +35,7 @@ class Turn:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
+    last: Failure | None = None  # how the last attempt failed
 
     def spent(self, last: Spent) -> Spent:
         """Everything this ballot cost, as of its last attempt."""
@@ -71,6 +72,9 @@ class Lane:
     in_flight: int = 0
     down: str | None = None  # why the judge is given up
     ready: deque[Turn] = field(default_factory=deque)
+    resting: set[Turn] = field(default_factory=set)  # failed, and waiting to be asked again
+    held: Turn | None = None  # taken from the queue, and waiting for the pace or the budget
+    queued: int = 0
     bad: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DOWN_AFTER, 0))  # in a row
     hold_until: float = 0.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -141,7 +145,7 @@ class Labeler:
         self._store, self._max_attempts, self._random = store, max_attempts, random.Random(seed)
         self._work: Iterator[Work] = iter(())
         self._fed = self._out_of_budget = self._interrupted = False
-        self._open = self.pairs_done = 0
+        self._open = self.pairs_begun = 0
         self._over = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -166,6 +170,9 @@ class Labeler:
             for consumer in consumers:
                 consumer.cancel()
         lanes = self.lanes.values()
+        for lane in lanes:
+            for turn in [*lane.ready, *lane.resting, *([lane.held] if lane.held else [])]:
+                self._keep_cost(turn)
         return Outcome(
             votes=sum(lane.votes for lane in lanes),
             failures=sum(lane.failures for lane in lanes),
@@ -184,6 +191,7 @@ class Labeler:
             if item is None:
                 self._fed = True
                 break
+            self.pairs_begun += 1
             self._advance(item)
         self._check_over()
 
@@ -198,8 +206,8 @@ class Labeler:
                     continue
                 work.pending += 1
                 self._open += 1
+                lane.queued += 1
                 lane.put(Turn(work, ballot), first=begun)
-        self.pairs_done += work.pending == 0
 
     def _close(self, turn: Turn) -> None:
         """A ballot is over, with a vote or without."""
@@ -222,7 +230,7 @@ class Labeler:
             if (wait := lane.hold_until - loop.time()) > 0:
                 await asyncio.sleep(wait)
                 continue
-            turn = lane.ready.popleft()
+            turn = lane.held = lane.ready.popleft()
             tokens, most = self._estimate(lane.judge, turn)
             for pace in lane.paces:
                 await pace.acquire(tokens)
@@ -230,6 +238,7 @@ class Labeler:
                 self._out_of_budget = True
                 self._over.set()
                 return
+            lane.held = None
             lane.in_flight += 1
             call = crew.create_task(self._ask(lane, turn, tokens, most))
             self._calls.add(call)
@@ -298,6 +307,8 @@ class Labeler:
             again = False
         if again and not lane.down and not self._over.is_set():
             lane.retries += 1
+            turn.last = failure
+            lane.resting.add(turn)
             loop = asyncio.get_running_loop()
             if failure.retry_after_s is not None and limited:
                 lane.hold_until = max(lane.hold_until, loop.time() + failure.retry_after_s)
@@ -314,13 +325,13 @@ class Labeler:
         """Seconds until the next attempt: what the provider says, or doubling, and jittered either way."""
         if failure.retry_after_s is not None:
             return failure.retry_after_s * (1 + 0.1 * self._random.random()) + 0.05 * self._random.random()
-        longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** max(0, turn.errors - 1))
+        longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (turn.attempts - 1))
         return longest * (0.5 + 0.5 * self._random.random())
 
     def _again(self, lane: Lane, turn: Turn) -> None:
+        lane.resting.discard(turn)
         if lane.down:
-            turn.work.given_up.add(turn.ballot)
-            self._close(turn)
+            self._leave(turn)
             self._feed()
         else:
             lane.put(turn, first=True)
@@ -330,9 +341,17 @@ class Labeler:
         lane.down = why
         lane.wake.set()
         while lane.ready:
-            turn = lane.ready.popleft()
-            turn.work.given_up.add(turn.ballot)
-            self._close(turn)
+            self._leave(lane.ready.popleft())
+
+    def _leave(self, turn: Turn) -> None:
+        """A ballot is not asked again in this run; what it cost so far is kept."""
+        self._keep_cost(turn)
+        turn.work.given_up.add(turn.ballot)
+        self._close(turn)
+
+    def _keep_cost(self, turn: Turn) -> None:
+        if turn.last is not None:
+            self._store(replace(turn.last, spent=turn.spent(turn.last.spent)))
 
     def _settle(self, turn: Turn, result: Vote | Failure) -> None:
         self._store(replace(result, spent=turn.spent(result.spent)))

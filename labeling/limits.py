@@ -7,7 +7,9 @@ import time
 
 from asyncio_throttle.throttler import Throttler
 
-MARGIN = 1.015  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
+MARGIN = (
+    1.015  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
+)
 
 
 class Pace:

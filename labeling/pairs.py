@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from consensus.cycle import PAIR_COLUMNS
 from consensus.nouns import Pair, Text, Verdict, digest
 from labeling.rows import BadRow, Row, read_rows
 
-COLUMNS = ("pair_id", "prompt", "completion_a", "completion_b", "category", "gold")
 REQUIRED = ("prompt", "completion_a", "completion_b")
 
 
@@ -51,7 +51,7 @@ def to_pair(row: Row, columns: Mapping[str, str]) -> Pair:
         ValueError: what is wrong with the row, for people.
     """
     rest = dict(row)
-    found = {name: _take(rest, columns.get(name, name)) for name in COLUMNS}
+    found = {name: _take(rest, columns.get(name, name)) for name in PAIR_COLUMNS}
     absent = [name for name in REQUIRED if found[name] is None]
     if absent:
         there = ", ".join(short(name) for name in sorted(row)[:12])

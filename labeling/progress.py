@@ -72,12 +72,10 @@ class Progress:
         return {"cycle": self._cycle, "progress": progress, "cost_usd": self._labeler.budget.spent}
 
     def _expected(self, lane: Lane) -> int:
-        """How many ballots the judge will have had: projected from the pairs that are done, at most the full panel's."""
-        pairs_done = self._labeler.pairs_done
-        if not pairs_done:
-            return lane.total
-        projected = self._done(lane) + round(lane.done / pairs_done * max(0, self._pairs - pairs_done))
-        return max(self._done(lane), min(lane.total, projected))
+        """How many ballots the judge will have had: those queued, and as many per pair for the pairs not begun."""
+        begun = self._labeler.pairs_begun
+        ahead = lane.queued / begun * max(0, self._pairs - begun) if begun else lane.total
+        return max(self._done(lane), min(lane.total, self._before.get(lane.judge.name, 0) + lane.queued + round(ahead)))
 
     def _done(self, lane: Lane) -> int:
         return lane.done + self._before.get(lane.judge.name, 0)

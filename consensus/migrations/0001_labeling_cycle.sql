@@ -120,7 +120,7 @@ placed AS (  -- of those, the ones that see completion b first: odd seats where 
     FROM asked
 ),
 counted AS (  -- each judge once: in its own order, or where both are there, agreeing or not
-    SELECT cycle, pair_id, min_agree, drop_if_split,
+    SELECT cycle, pair_id, min_agree, drop_if_split, bit_count(asked)::INTEGER AS n_asked,
            CASE WHEN both_orders THEN ab & ba & asked ELSE (ab & (asked - see_b_first)) | (ba & see_b_first) END AS voted,
            CASE WHEN both_orders THEN for_a_ab & for_a_ba
                 ELSE (for_a_ab & (asked - see_b_first)) | (for_a_ba & see_b_first) END AS for_a,
@@ -130,7 +130,7 @@ counted AS (  -- each judge once: in its own order, or where both are there, agr
     FROM placed
 ),
 tally AS (
-    SELECT cycle, pair_id, min_agree, drop_if_split,
+    SELECT cycle, pair_id, min_agree, drop_if_split, n_asked,
            bit_count(voted)::INTEGER AS n_votes,
            bit_count(voted & torn)::INTEGER AS unstable,
            bit_count(voted & for_a & ~for_b & ~torn)::INTEGER AS a,
@@ -141,6 +141,7 @@ tally AS (
 judged AS (
     SELECT *, CASE
         WHEN a <> b AND greatest(a, b) >= min_agree THEN 'agreed'
+        WHEN greatest(a, b) + n_asked - n_votes >= min_agree THEN 'too_few_votes'
         WHEN a + b + tie < min_agree THEN
             CASE WHEN a + b + tie + unstable >= min_agree THEN 'unstable' ELSE 'too_few_votes' END
         WHEN tie >= min_agree AND tie > greatest(a, b) THEN 'tie'

@@ -83,7 +83,7 @@ def _input(cycle: Cycle) -> list[Check]:
             Check("pairs", None, "the cycle file names none under 'input:'; 'consensus ingest --pairs FILE' reads them")
         ]
     try:
-        rows = list(read_pairs(cycle.input.pairs))
+        rows = list(read_pairs(cycle.input.pairs, cycle.input.columns))
     except ConsensusError as error:
         return [Check("pairs", False, str(error))]
     bad = [row for row in rows if isinstance(row, BadRow)]

@@ -32,31 +32,31 @@ def ingest(
     votes: Path
         Recorded votes: rows of pair_id, judge, order, repeat, verdict, raw.
     column: list[str]
-        Another name for a column of the pairs, as prompt=question; may be given again.
+        Another name for a column of the pairs, as prompt=question; may be given again. See also `input.columns`.
     json: bool
         Print one JSON object.
     """
+    from consensus.cycle import PAIR_COLUMNS
     from consensus.cyclefile import load
     from consensus.errors import UsageError
     from consensus.store import Store
     from consensus.terminal import emit, out
     from labeling.intake import ingest_input, ingest_pairs, ingest_votes
-    from labeling.pairs import COLUMNS
     from labeling.rubric import Rubric
 
     loaded = load(cycle, overrides)
     columns = dict(item.partition("=")[::2] for item in column or ())
     if not all(columns.values()):
         raise UsageError("--map is given as ours=theirs, e.g. --map prompt=question")
-    if unknown := sorted(columns.keys() - set(COLUMNS)):
-        raise UsageError(f"--map {unknown[0]}=...: the columns of a pair are {', '.join(COLUMNS)}")
+    if unknown := sorted(columns.keys() - set(PAIR_COLUMNS)):
+        raise UsageError(f"--map {unknown[0]}=...: the columns of a pair are {', '.join(PAIR_COLUMNS)}")
     rubric = Rubric.of(loaded).system
     with Store(loaded.store) as store:
         store.register(loaded, rubric)
         done = [ingest_pairs(store, loaded, pairs, columns)] if pairs else []
         done += [ingest_votes(store, loaded, votes, rubric)] if votes else []
         if not pairs and not votes:
-            done = ingest_input(store, loaded, rubric)
+            done = ingest_input(store, loaded, rubric, columns)
         total = store.pair_count(loaded.name)
     if not done:
         raise UsageError(f"nothing to ingest: give --pairs or --votes, or name them under 'input:' in {cycle}")

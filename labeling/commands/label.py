@@ -41,7 +41,7 @@ def label(
     from consensus.store import Store
     from consensus.summary import show, summary
     from consensus.terminal import emit, err, out
-    from labeling.cycle_run import priced, run, savings
+    from labeling.cycle_run import open_pairs, priced, run, savings
     from labeling.intake import ingest_input
     from labeling.rubric import Rubric
 
@@ -58,19 +58,23 @@ def label(
             raise UsageError(f"cycle {loaded.name!r} has no pairs; 'consensus ingest {cycle} --pairs FILE' reads them")
         if dry_run:
             plan = priced(store, loaded, rubric)
-            emit(_plan_figures(plan)) if json else _show_plan(out(), plan, f"consensus label {cycle}")
+            emit(_plan_figures(plan)) if json else _show_plan(
+                out(), plan, " ".join(["consensus label", str(cycle), *overrides])
+            )
             return 0
         outcome = asyncio.run(run(store, loaded, rubric, console=progress, max_cost=max_cost))
         figures = {**summary(store, loaded.name), **_outcome_figures(outcome)}
         figures["calls"] = savings(loaded, figures) if outcome.complete else None
+        figures["open_pairs"] = open_pairs(store, loaded, rubric) if outcome.failures or not outcome.complete else 0
     if json:
         emit(figures)
     else:
         show(out(), figures)
         if figures["calls"] and figures["calls"]["saved"]:
             out().print(_saved(figures["calls"]))
-        again = " ".join(["consensus label", str(cycle), *overrides])
-        for line in _ending(outcome, again, str(cycle), failed=sum(judge["failures"] for judge in figures["judges"])):
+        words = " ".join([str(cycle), *overrides])
+        cap = f" --max-cost {max_cost:g}" if max_cost is not None else ""
+        for line in _ending(outcome, words, cap, open_pairs=figures["open_pairs"]):
             out().print(line)
     return 130 if outcome.interrupted else 0 if outcome.complete else 4
 
@@ -88,21 +92,23 @@ def _outcome_figures(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _ending(outcome: Outcome, again: str, cycle: str, *, failed: int) -> list[str]:
+def _ending(outcome: Outcome, words: str, cap: str, *, open_pairs: int) -> list[str]:
     from consensus.terminal import plain
 
     lines = [""]
     for name, why in outcome.down.items():
         lines.append(f"[red]judge {plain(name)} was given up[/]: {plain(why[:300])}")
     if outcome.out_of_budget:
-        lines.append("[yellow]stopped at --max-cost[/]")
+        lines.append("[yellow]stopped at --max-cost[/]; raise it to go on")
     if outcome.interrupted:
         lines.append("[yellow]interrupted[/]; everything that was answered is stored")
+    if open_pairs:
+        lines.append(f"{open_pairs:,} pairs are still open: not all their votes are there")
     if not outcome.complete:
-        return [*lines, f"to go on where it was: [bold]{plain(again)}[/]"]
-    if failed:
-        lines.append(f"{failed} ballots failed; [bold]{plain(again)}[/] asks them again")
-    return [*lines, f"next: [bold]consensus export {plain(cycle)}[/]"]
+        return [*lines, f"to go on where it was: [bold]consensus label {plain(words + cap)}[/]"]
+    if open_pairs:
+        lines.append(f"to ask again what failed: [bold]consensus label {plain(words + cap)}[/]")
+    return [*lines, f"next: [bold]consensus export {plain(words)}[/]"]
 
 
 def _saved(calls: dict[str, Any]) -> str:
@@ -111,7 +117,8 @@ def _saved(calls: dict[str, Any]) -> str:
     money = f", about {dollars(calls['saved_usd'])}" if calls["saved_usd"] is not None else ""
     share = percent(calls["saved"] / calls["full"])
     asked = f"{count(calls['made'])} of the full panel's {count(calls['full'])} ballots"
-    return f"saved: asked {asked} ({share} fewer{money}); the labels are exactly the full panel's"
+    same = "but for failed ballots the labels are" if calls["failed"] else "the labels are exactly"
+    return f"saved: asked {asked} ({share} fewer{money}); {same} the full panel's"
 
 
 def _plan_figures(plan: list[Need]) -> dict[str, Any]:
@@ -145,13 +152,18 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def _show_plan(console: Console, plan: list[Need], command: str) -> None:
+    from math import ceil
+
     from rich.table import Table
 
     from consensus.terminal import count, dollars, duration, plain
 
     total = _plan_figures(plan)
+    if not total["most_calls"]:
+        console.print("every label is settled: nothing is to be asked")
+        return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in ("judge", "calls", "at most", "tokens in / out", "time at least", "cost", "at most"):
+    for name in ("judge", "calls", "most calls", "tokens in / out", "time at least", "cost", "most cost"):
         table.add_column(name, justify="left" if name == "judge" else "right", no_wrap=True)
     for row in [*total["judges"], {**total, "judge": "total", "tokens_in": None}]:
         tokens = "" if row["tokens_in"] is None else f"{count(row['tokens_in'])} / {count(row['tokens_out'])}"
@@ -171,5 +183,9 @@ def _show_plan(console: Console, plan: list[Need], command: str) -> None:
         console.print(
             f"[yellow]no price known for[/] {plain(', '.join(total['unpriced']))}; give one under 'price:' to count it"
         )
-    cap = f" --max-cost {total['most_cost_usd']:.2f}" if total["most_cost_usd"] and not total["unpriced"] else ""
+    cap = (
+        f" --max-cost {ceil(total['most_cost_usd'] * 100) / 100:.2f}"
+        if total["most_cost_usd"] and not total["unpriced"]
+        else ""
+    )
     console.print(f"next: [bold]{plain(command)}{cap}[/]")

@@ -35,7 +35,7 @@ def simulate(cycle: Path, /, *overrides: str, port: int = 8080, json: bool = Fal
     if not 0 <= port <= 65535:
         raise UsageError(f"--port is a number from 0 to 65535, not {port}")
     loaded = load(cycle, overrides)
-    rows = read_pairs(loaded.input.pairs) if loaded.input.pairs else ()
+    rows = read_pairs(loaded.input.pairs, loaded.input.columns) if loaded.input.pairs else ()
     world = World.of(row for row in rows if isinstance(row, Pair))
     judges = {judge.model: SimulatedJudge.of(judge, world) for judge in loaded.judges if judge.provider == "simulated"}
     if not judges:

@@ -49,6 +49,45 @@ class Answer:
     latency_s: float = 0.0
 
 
+def read_answer(
+    content: Any, refusal: Any, finish_reason: Any, model: Any, *, counts: tuple[Any, Any, Any], latency_s: float
+) -> Answer:
+    """What a provider said, checked: a reply is data from outside, and may hold anything.
+
+    Args:
+        content: text, or a list of parts of which the text is read.
+        counts: tokens of prompt, completion, and cached part of the prompt; what is no count is not known.
+    Raises:
+        CallError: there is no text where text belongs.
+    """
+    if isinstance(content, list):
+        content = "".join(
+            part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
+        )
+    told = {"content": content, "refusal": refusal, "finish_reason": finish_reason, "model": model}
+    for name, value in told.items():
+        if not isinstance(value, (str, type(None))):
+            raise CallError("bad_reply", f"{name} is no text but {str(value)[:100]!r}", latency_s=latency_s)
+    prompt, completion, cached = (_count(value) for value in counts)
+    refused = bool(refusal) or finish_reason in ("content_filter", "refusal")
+    return Answer(
+        content or refusal or "",
+        refused,
+        finish_reason,
+        model,
+        prompt,
+        completion,
+        min(cached or 0, prompt or 0),
+        latency_s,
+    )
+
+
+def _count(value: Any) -> int | None:
+    return (
+        int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**31 else None
+    )
+
+
 @dataclass
 class CallError(Exception):
     """A call that brought no answer.

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx  # litellm's
 
-from labeling.providers.base import Answer, CallError, Question, Transport, error_of
+from labeling.providers.base import Answer, CallError, Question, Transport, error_of, read_answer
 from labeling.providers.routes import Route, litellm
 
 
@@ -90,7 +90,7 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
     """litellm's ModelResponse as an answer.
 
     Raises:
-        CallError: it has no choice in it.
+        CallError: it has no choice in it, or no text where text belongs.
     """
     if not response.choices:
         raise CallError("bad_reply", "the reply has no choices", latency_s=latency_s)
@@ -98,18 +98,14 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
     message, usage = choice.message, getattr(response, "usage", None)
     fields = getattr(message, "provider_specific_fields", None) or {}
     refusal = getattr(message, "refusal", None) or fields.get("refusal")
-    finish = choice.finish_reason
     details = getattr(usage, "prompt_tokens_details", None)
-    return Answer(
-        text=message.content or refusal or "",
-        refused=bool(refusal) or finish in ("content_filter", "refusal"),
-        finish_reason=finish,
-        model=served_by(response.model, headers, extra_fields),
-        prompt_tokens=getattr(usage, "prompt_tokens", None),
-        completion_tokens=getattr(usage, "completion_tokens", None),
-        cached_tokens=getattr(details, "cached_tokens", None) or 0,
-        latency_s=latency_s,
+    counts = (
+        getattr(usage, "prompt_tokens", None),
+        getattr(usage, "completion_tokens", None),
+        getattr(details, "cached_tokens", None),
     )
+    model = served_by(response.model, headers, extra_fields)
+    return read_answer(message.content, refusal, choice.finish_reason, model, counts=counts, latency_s=latency_s)
 
 
 def served_by(model: str | None, headers: Any, extra_fields: Any) -> str | None:

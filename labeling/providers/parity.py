@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from labeling.providers.base import Answer
+from labeling.providers.base import Answer, read_answer
 from labeling.providers.completion import answer_of, served_by
 from labeling.providers.routes import Route, litellm
 
@@ -76,16 +76,16 @@ def plain_answer(data: Any, headers: Mapping[str, str], latency: float) -> Answe
         KeyError, IndexError, TypeError, AttributeError: it is none.
     """
     choice = data["choices"][0]
-    message, finish = choice["message"], choice.get("finish_reason")
-    refusal, usage = message.get("refusal"), data.get("usage") or {}
-    return Answer(
-        text=message.get("content") or refusal or "",
-        refused=bool(refusal) or finish in ("content_filter", "refusal"),
-        finish_reason=finish,
-        model=served_by(data.get("model"), headers, data.get("extra_fields")),
-        prompt_tokens=usage.get("prompt_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
-        cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+    message, usage = choice["message"], data.get("usage") or {}
+    details = usage.get("prompt_tokens_details") or {}
+    counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"), details.get("cached_tokens"))
+    model = served_by(data.get("model"), headers, data.get("extra_fields"))
+    return read_answer(
+        message.get("content"),
+        message.get("refusal"),
+        choice.get("finish_reason"),
+        model,
+        counts=counts,
         latency_s=latency,
     )
 

@@ -78,6 +78,14 @@ def test_two_of_three(verdicts, expected):
     assert (found.verdict, found.reason, found.support) == expected
 
 
+def test_a_pair_that_missing_judges_could_decide_has_too_few_votes():
+    rule = Rule(min_agree=2)
+    assert majority([A, B], rule, missing=1).reason is Reason.TOO_FEW_VOTES
+    assert majority([A, B], rule, missing=0).reason is Reason.SPLIT
+    assert majority([A, A], rule, missing=1).reason is Reason.AGREED
+    assert majority([TIE, TIE], rule, missing=1).reason is Reason.TIE
+
+
 def test_a_split_pair_may_be_kept_on_request_if_one_side_leads():
     strict, lenient = Rule(min_agree=3), Rule(min_agree=3, drop_if_split=False)
     assert majority([A, A, B], strict).reason is Reason.SPLIT

@@ -51,6 +51,23 @@ def test_the_label_is_the_full_panels_on_every_pair(game):
     assert (early.verdict, early.kept, early.reason) == (full.verdict, full.kept, full.reason)
 
 
+@settings(max_examples=300)
+@given(games(), st.data())
+def test_whatever_is_stored_already_the_waves_end_and_ask_nothing_twice(game, data):
+    """A run that was killed, or had another plan, leaves any subset of the votes."""
+    pair_id, judges, rule, truth, costs = game
+    stored = set(data.draw(st.lists(st.sampled_from(sorted(truth, key=str)), unique=True)))
+    lost = set(data.draw(st.lists(st.sampled_from(sorted(truth, key=str)), unique=True))) - stored
+    line, votes = line_up(pair_id, judges, rule, costs), {ballot: truth[ballot] for ballot in stored}
+    while wave := next_ballots(line, votes, lost, rule):
+        assert not set(wave) & (votes.keys() | lost)
+        votes |= {ballot: truth[ballot] for ballot in wave}
+    answered = [ballot for ballot in truth if ballot not in lost]
+    early = label([Vote(b, v) for b, v in votes.items()], pair_id, judges, rule)
+    full = label([Vote(b, truth[b]) for b in answered], pair_id, judges, rule)
+    assert (early.verdict, early.reason) == (full.verdict, full.reason)
+
+
 @given(games())
 def test_a_judge_that_fails_changes_nothing_but_its_own_vote(game):
     """The others are asked as if it were not on the panel."""

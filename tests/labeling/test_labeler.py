@@ -342,3 +342,58 @@ def test_two_judges_of_one_account_share_its_limit(tmp_path):
 def test_a_limit_for_a_provider_that_no_judge_has_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"limits\.openai"):
         simulated(tmp_path, {}, limits={"openai": {"rpm": 60}})
+
+
+def test_what_a_ballot_cost_before_its_judge_was_given_up_is_in_the_store(tmp_path, monkeypatch):
+    """Another model answers, each time for money, until the judge is given up: every dollar is accounted for."""
+    monkeypatch.setattr("labeling.labeler.FIRST_WAIT", 0.001)
+    paid = []
+
+    def wrong(ballot, attempt):
+        paid.append(0.5)
+        return Failure(ballot, "wrong_model", "x", Spent(10, 1, 0.5, 0.1))
+
+    outcome, stored, _ = run_scripted(tmp_path, [wrong], n=40)
+    assert list(outcome.down) == ["sim-0"]
+    assert sum(r.spent.cost_usd for r in stored) == pytest.approx(sum(paid))
+
+
+def test_a_run_that_is_stopped_keeps_what_was_paid_for_ballots_it_did_not_finish(tmp_path):
+    paid = []
+
+    async def go():
+        from labeling.panel import Panel
+
+        cycle = simulated(tmp_path, {})
+
+        def wrong(ballot, attempt):
+            paid.append(0.5)
+            return Failure(ballot, "server_error", "x", Spent(10, 1, 0.5, 0.1))
+
+        judges = {n: OneWayJudge(j, wrong) for n, j in Panel(cycle, Rubric("r")).priced().items()}
+        stored = []
+        labeler = Labeler(judges, stored.append)
+        work = [Work(p, line_up(p.pair_id, cycle.judge_names, cycle.rule), cycle.rule) for p in pairs(30)]
+        asyncio.get_running_loop().call_later(0.1, labeler.interrupt)
+        await labeler.run(work)
+        return stored
+
+    stored = asyncio.run(go())
+    assert paid
+    assert sum(r.spent.cost_usd for r in stored) == pytest.approx(sum(paid))
+
+
+@pytest.mark.parametrize("orders", ["one", "both"])
+def test_a_run_under_another_plan_ends_and_asks_no_answered_ballot_again(tmp_path, orders):
+    faults = {"failures": 0.5}
+    first = simulated(
+        tmp_path, faults, faults, faults, limits={"max_attempts": 1}, sampling={"stop": "never", "orders": orders}
+    )
+    then = first.model_copy(
+        update={"sampling": first.sampling.model_copy(update={"stop": "settled", "audit_share": 0.0})}
+    )
+    with Store(first.store) as store:
+        label_cycle(store, first, pairs(40))
+        label_cycle(store, then)
+        votes = [(v["pair_id"], v["judge"], v["shown"]) for v in store.votes(first.name)]
+    assert len(votes) == len(set(votes))

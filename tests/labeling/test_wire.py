@@ -858,3 +858,30 @@ def test_another_models_answer_is_a_failure_that_names_both(name, transport):
     assert (failure.kind, failure.retry, failure.fatal) == ("wrong_model", True, False)
     assert failure.spent.prompt_tokens == 1200  # it was paid for
     assert f"asked '{DIALECTS[name].model}', but 'small-model' answered" in failure.message
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"model": 7},
+        {"usage": {"prompt_tokens": "100", "completion_tokens": -1}},
+        {"usage": {"prompt_tokens": 1e300, "completion_tokens": True}},
+        {"usage": [1]},
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": 5}, "finish_reason": "stop"}]},
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": "{}"}, "finish_reason": 1}]},
+        {"choices": [{"index": 0, "message": {"role": "assistant", "content": [{"type": "text", "text": "[[A]]"}]}}]},
+    ],
+)
+def test_a_reply_of_odd_types_is_an_answer_or_a_bad_reply_and_never_ends_the_run(odd):
+    from labeling.providers.base import Answer
+    from labeling.providers.parity import plain_answer
+
+    choice = {"index": 0, "message": {"role": "assistant", "content": "[[A]]"}, "finish_reason": "stop"}
+    data = {"model": "m", "choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 1}, **odd}
+    try:
+        answer = plain_answer(data, {}, 0.1)
+    except (CallError, AttributeError):  # the transport makes a bad reply of either
+        return
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.text, str)
+    assert all(n is None or 0 <= n < 2**31 for n in (answer.prompt_tokens, answer.completion_tokens))

@@ -32,9 +32,8 @@ def export(cycle: Path, /, *overrides: str, out: Path | None = None, json: bool 
     if not loaded.store.exists():
         raise UsageError(f"there is no store {loaded.store} yet; 'consensus label {cycle}' makes it")
     target = out or loaded.store.parent / f"{loaded.name.replace('/', '-')}-dataset"
-    card = target / "README.md"
-    if card.exists() and "judge-consensus" not in card.read_text("utf-8", "replace"):
-        raise UsageError(f"{card} is not a card of ours; choose a folder of its own with --out")
+    if target.suffix not in ("", ".jsonl", ".parquet") and not target.is_dir():
+        raise ConsensusError(f"cannot write {target}: a name ends in .jsonl or .parquet, or is a folder's")
     with Store(loaded.store) as store:
         store.use_rule(loaded)
         figures = summary(store, loaded.name)
@@ -57,9 +56,13 @@ def export(cycle: Path, /, *overrides: str, out: Path | None = None, json: bool 
 
 
 def _folder(target: Path, data: Any, figures: dict[str, Any], sentence: str) -> int:
+    from consensus.errors import UsageError
     from training.dataset import card, write_parquet
 
+    card_file = target / "README.md"
+    if card_file.exists() and "judge-consensus" not in card_file.read_text("utf-8", "replace"):
+        raise UsageError(f"{card_file} is not a card of ours; choose a folder of its own with --out")
     (target / "data").mkdir(parents=True, exist_ok=True)
     written = write_parquet(data, target / "data" / "train.parquet")
-    (target / "README.md").write_text(card(figures, sentence), "utf-8")
+    card_file.write_text(card(figures, sentence), "utf-8")
     return written
