@@ -16,7 +16,7 @@ class Pace:
     """Requests and tokens per minute, of a judge or of an account; only the consumers of its judges wait here, one each.
 
     asyncio-throttle polls, so that many waiters burn a core and lose their order; one consumer per judge, which acquires before it
-    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second (or one
+    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a twenty-fifth of a second (or one
     request, if that is longer), so that a minute's allowance is never spent in one burst.
     """
 
@@ -43,7 +43,7 @@ class Pace:
 
 
 def _throttler(rpm: float) -> Throttler:
-    slice_ = max(1, int(rpm / 600))
+    slice_ = max(1, int(rpm / 1500))
     period = slice_ * 60 / rpm * MARGIN
     return Throttler(rate_limit=slice_, period=period, retry_interval=min(0.01, period / 100))
 
