@@ -1,9 +1,10 @@
 """What can go wrong, by what the user can do about it.
 
 ConsensusError            exit code 1: it failed; the message says what, which, and what to do
-├── UsageError            exit code 2: the command or the cycle file is not right; nothing was done
-│   └── StoreBusy         another command has the store open
-└── StoppedEarly          exit code 4: what was done is stored; the same command goes on from there
+└── UsageError            exit code 2: the command or the cycle file is not right; nothing was done
+    └── StoreBusy         another command has the store open
+
+A run that stops early but can be resumed (exit code 4) is an outcome, not an error; see labeling/labeler.py.
 """
 
 from __future__ import annotations
@@ -23,9 +24,3 @@ class UsageError(ConsensusError):
 
 class StoreBusy(UsageError):
     """The store is open in another process; DuckDB lets no second one in, not even to read."""
-
-
-class StoppedEarly(ConsensusError):
-    """A budget or a judge stopped the run; the same command resumes it."""
-
-    exit_code = 4

@@ -381,7 +381,7 @@ class Store:
         self.db.commit()
 
     def votes(self, cycle: str) -> Iterator[dict[str, Any]]:
-        """The cycle's votes in the schema of the table, and with the order in the recorded form's word."""
+        """The cycle's votes, a row of the table each, in the order they came."""
         result = self.db.cursor().execute("SELECT * EXCLUDE (cycle) FROM votes WHERE cycle = ? ORDER BY rowid", [cycle])
         names = [column[0] for column in result.description]
         while rows := result.fetchmany(CHUNK):

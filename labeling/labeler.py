@@ -67,7 +67,6 @@ class Lane:
     votes: int = 0
     failures: int = 0
     rate_limited: int = 0
-    retries: int = 0
     dollars: float = 0.0
     in_flight: int = 0
     down: str | None = None  # why the judge is given up
@@ -306,7 +305,6 @@ class Labeler:
             self._give_up(lane, f"asks to wait {wait / 60:.0f} minutes: {failure.message}")
             again = False
         if again and not lane.down and not self._over.is_set():
-            lane.retries += 1
             turn.last = failure
             lane.resting.add(turn)
             loop = asyncio.get_running_loop()
