@@ -44,6 +44,11 @@ class Shown(StrEnum):
         """The completion in the first slot."""
         return Verdict.A if self is Shown.AB else Verdict.B
 
+    @property
+    def other(self) -> Shown:
+        """The other order."""
+        return Shown.BA if self is Shown.AB else Shown.AB
+
 
 class Reason(StrEnum):
     """Why a pair is kept (the first two) or dropped (the others)."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from consensus.nouns import Ballot, Label, Shown, Verdict, digest
+from consensus.nouns import Ballot, Label, Verdict, digest
 from consensus.rule import Rule, hash_bytes, majority, seats, shown
 
 _ANY = (Verdict.A, Verdict.B, Verdict.TIE, Verdict.ABSTAIN)
@@ -30,17 +30,16 @@ def line_up(pair_id: str, judges: Sequence[str], rule: Rule, costs: Mapping[str,
     """
     places = seats(pair_id, len(judges), rule.per_pair)
     start = hash_bytes(pair_id)[1]
-
-    def turn(place: int) -> tuple[float, int]:
-        return (0.0 if costs is None else costs.get(judges[place], 0.0), (place - start) % len(judges))
-
-    return [_seat(pair_id, judges[place], place, rule) for place in sorted(places, key=turn)]
+    places.sort(key=lambda place: (place - start) % len(judges))
+    if costs is not None:
+        places.sort(key=lambda place: costs.get(judges[place], 0.0))
+    return [_seat(pair_id, judges[place], place, rule) for place in places]
 
 
 def _seat(pair_id: str, judge: str, place: int, rule: Rule) -> Seat:
     first = shown(pair_id, place, rotate=rule.rotate)
-    orders = (first, *(o for o in Shown if o is not first)) if rule.both_orders else (first,)
-    return Seat(judge, tuple(Ballot(pair_id, judge, order) for order in orders))
+    ballot = Ballot(pair_id, judge, first)
+    return Seat(judge, (ballot, Ballot(pair_id, judge, first.other)) if rule.both_orders else (ballot,))
 
 
 def audited(pair_id: str, seed: int, share: float) -> bool:

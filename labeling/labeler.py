@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -74,7 +74,7 @@ class Lane:
     resting: set[Turn] = field(default_factory=set)  # failed, and waiting to be asked again
     held: Turn | None = None  # taken from the queue, and waiting for the pace or the budget
     queued: int = 0
-    bad: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DOWN_AFTER, 0))  # in a row
+    bad: Counter[str] = field(default_factory=Counter)  # failures in a row, by what they mean
     hold_until: float = 0.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -146,7 +146,7 @@ class Labeler:
         self._fed = self._out_of_budget = self._interrupted = False
         self._open = self.pairs_begun = 0
         self._over = asyncio.Event()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[Turn, asyncio.Task[None]] = {}
 
     def interrupt(self) -> None:
         """Start no further call; what is in flight is finished and stored."""
@@ -156,7 +156,7 @@ class Labeler:
     def drop(self) -> None:
         """Interrupt, and give up what is in flight."""
         self.interrupt()
-        for call in self._calls:
+        for call in self._calls.values():
             call.cancel()
 
     async def run(self, work: Iterable[Work]) -> Outcome:
@@ -239,9 +239,7 @@ class Labeler:
                 return
             lane.held = None
             lane.in_flight += 1
-            call = crew.create_task(self._ask(lane, turn, tokens, most))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            self._calls[turn] = crew.create_task(self._ask(lane, turn, tokens, most))
             self._feed()
 
     def _estimate(self, judge: PanelJudge, turn: Turn) -> tuple[int, float]:
@@ -261,6 +259,7 @@ class Labeler:
                 for pace in lane.paces:
                     pace.correct(tokens, spent.prompt_tokens + (spent.completion_tokens or 0))
         finally:
+            del self._calls[turn]
             lane.in_flight -= 1
             self.budget.settle(reserved, cost)
             lane.wake.set()
@@ -273,11 +272,10 @@ class Labeler:
             lane.window.answered()
         if isinstance(result, Vote):
             lane.votes += 1
-            lane.bad = dict.fromkeys(DOWN_AFTER, 0)
+            lane.bad.clear()
             self._settle(turn, result)
         else:
             self._failed(lane, turn, result)
-        self._feed()
 
     def _unless_served_twice(self, lane: Lane, turn: Turn, result: Vote | Failure) -> Vote | Failure:
         """One model never votes twice on a pair: a fallback's vote is refused if its model spoke already, or speaks for itself."""
@@ -340,6 +338,7 @@ class Labeler:
         lane.wake.set()
         while lane.ready:
             self._leave(lane.ready.popleft())
+        self._feed()
 
     def _leave(self, turn: Turn) -> None:
         """A ballot is not asked again in this run; what it cost so far is kept."""
@@ -352,7 +351,9 @@ class Labeler:
             self._store(replace(turn.last, spent=turn.spent(turn.last.spent)))
 
     def _settle(self, turn: Turn, result: Vote | Failure) -> None:
-        self._store(replace(result, spent=turn.spent(result.spent)))
+        if turn.attempts > 1:
+            result = replace(result, spent=turn.spent(result.spent))
+        self._store(result)
         if isinstance(result, Vote):
             turn.work.votes[turn.ballot] = result.verdict
         else:

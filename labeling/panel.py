@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.request import getproxies
 
 from consensus.cycle import Cycle, Judge, Price
 from consensus.nouns import Ballot, Failure, Pair, Spent, Verdict, Vote, digest
@@ -18,8 +17,7 @@ from labeling.reply import Reply, parse
 from labeling.rubric import Rubric
 
 if TYPE_CHECKING:
-    import aiohttp
-
+    from labeling.providers.http import Carrier
     from labeling.providers.simulated import World
 
 _VERSION = re.compile(r"(-(preview|latest|exp|beta))?([-@:](\d{4}[\d-]*|\d{2}-\d{2,4}|00\d|latest|v\d[\w.]*))?")
@@ -141,7 +139,6 @@ class Panel:
     def __init__(self, cycle: Cycle, rubric: Rubric, truth: Iterable[Pair] = ()) -> None:
         self.cycle, self.rubric, self._truth = cycle, rubric, truth
         self.judges: dict[str, PanelJudge] = {}
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -158,8 +155,8 @@ class Panel:
     ) -> None:
         for judge in self.judges.values():
             await judge.transport.close()
-        if self._session:
-            await self._session.close()
+        if "carrier" in self.__dict__:
+            await self.carrier.close()
 
     def priced(self) -> dict[str, PanelJudge]:
         """The judges that are called, without a connection: enough to price them, no key needed."""
@@ -187,7 +184,7 @@ class Panel:
         extra = {} if config.provider == "simulated" else config.extra
         asked = parameters(config.temperature, config.max_tokens, self._schema(way.provider, way.model), extra)
         try:
-            return Wire(way, asked, self.cycle.limits.timeout_s, self._pool()), ""
+            return Wire(way, asked, self.cycle.limits.timeout_s, self.carrier), ""
         except NotEqual as error:
             return Completion(way, asked, self.cycle.limits.timeout_s), str(error)
 
@@ -203,12 +200,9 @@ class Panel:
         schema = {"name": "judgment", "strict": True, "schema": self.rubric.schema}
         return {"type": "json_schema", "json_schema": schema} if enforced else None
 
-    def _pool(self) -> aiohttp.ClientSession:
-        """One session for all fast judges; the labeler, not the pool, limits what is in flight (0 means no limit)."""
-        if self._session is None:
-            import aiohttp
+    @cached_property
+    def carrier(self) -> Carrier:
+        """The connections that all fast judges share."""
+        from labeling.providers.http import carrier
 
-            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300)
-            # With trust_env aiohttp looks for a netrc file in a thread, at every call: only where there is a proxy to find.
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=bool(getproxies()))
-        return self._session
+        return carrier()

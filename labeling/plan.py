@@ -76,20 +76,23 @@ def open_work(
         costs: what a call to each judge costs; the cheapest are tried first. None tries everybody equally often.
     """
     rule, sampling = cycle.rule, cycle.sampling
+    names = cycle.judge_names
     called = {judge.label for judge in cycle.judges if judge.called}
+    everybody = len(called) == len(names)
     for pair, stored in pairs:
-        line = line_up(pair.pair_id, cycle.judge_names, rule, costs)
-        planned = {ballot for seat in line for ballot in seat.ballots}
+        line = line_up(pair.pair_id, names, rule, costs)
         work = Work(
             pair,
             line,
             rule,
-            votes={vote.ballot: vote.verdict for vote in stored if vote.ballot in planned},
             complete=sampling.stop == "never" or audited(pair.pair_id, cycle.cycle.seed, sampling.audit_share),
-            served={vote.served_by: vote.ballot.judge for vote in stored if vote.served_by},
         )
-        work.given_up = {ballot for ballot in planned - work.votes.keys() if ballot.judge not in called}
-        if work.wave():
+        if stored or not everybody:
+            planned = {ballot for seat in line for ballot in seat.ballots}
+            work.votes = {vote.ballot: vote.verdict for vote in stored if vote.ballot in planned}
+            work.served = {vote.served_by: vote.ballot.judge for vote in stored if vote.served_by}
+            work.given_up = {ballot for ballot in planned - work.votes.keys() if ballot.judge not in called}
+        if (not work.votes and not work.given_up) or work.wave():
             yield work
 
 

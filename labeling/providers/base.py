@@ -10,6 +10,7 @@ from typing import Any, Protocol
 # What providers say, with status 400 or 429, of an account without money or a key that is none; mere rate limits speak of
 # billing too, so that word alone says nothing.
 NO_ACCOUNT = ("insufficient_quota", "billing_hard_limit", "billing_not_active", "credit balance", "API key not valid")
+_TEXTS = ("content", "refusal", "finish_reason", "model")
 _RETRY_DELAY = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')  # Google says it in the body only
 
 
@@ -64,11 +65,10 @@ def read_answer(
         content = "".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
         )
-    told = {"content": content, "refusal": refusal, "finish_reason": finish_reason, "model": model}
-    for name, value in told.items():
-        if not isinstance(value, (str, type(None))):
+    for name, value in zip(_TEXTS, (content, refusal, finish_reason, model), strict=True):
+        if value is not None and not isinstance(value, str):
             raise CallError("bad_reply", f"{name} is no text but {str(value)[:100]!r}", latency_s=latency_s)
-    prompt, completion, cached = (_count(value) for value in counts)
+    prompt, completion, cached = map(_count, counts)
     refused = bool(refusal) or finish_reason in ("content_filter", "refusal")
     return Answer(
         content or refusal or "",
@@ -83,9 +83,9 @@ def read_answer(
 
 
 def _count(value: Any) -> int | None:
-    return (
-        int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**31 else None
-    )
+    if value.__class__ is float:
+        value = int(value) if 0 <= value < 2**31 else None
+    return value if value.__class__ is int and 0 <= value < 2**31 else None
 
 
 @dataclass

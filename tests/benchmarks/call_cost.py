@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-CALLS = {"label": 6000, "aiohttp": 6000, "acompletion": 900}
+CALLS = {"label": 30000, "aiohttp": 30000, "acompletion": 900}  # 10,000 pairs, three judges
 ROUNDS = 3
 LATENCY = 0.1
 
