@@ -17,6 +17,7 @@ from consensus.nouns import Ballot, Failure, Spent, Vote
 from labeling.limits import Budget, Pace, Window
 from labeling.panel import PanelJudge
 from labeling.plan import Work, prompt_tokens, reply_tokens
+from labeling.providers.base import Allowed
 
 LOW, HIGH = 64, 4096  # ballots waiting: take more pairs below LOW in some lane, none above HIGH in any
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts, doubling
@@ -62,6 +63,7 @@ class Lane:
 
     judge: PanelJudge
     paces: list[Pace]  # its own and its account's, which it shares with the provider's other judges
+    follows: bool  # nobody set a limit: the one that the provider's replies name is kept
     window: Window
     total: int = 0
     votes: int = 0
@@ -76,12 +78,20 @@ class Lane:
     queued: int = 0
     bad: Counter[str] = field(default_factory=Counter)  # failures in a row, by what they mean
     hold_until: float = 0.0
+    allowed: Allowed | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def done(self) -> int:
         """Ballots that are settled in this run."""
         return self.votes + self.failures
+
+    def follow(self) -> None:
+        """Keep the limits that the provider's last reply named."""
+        said = self.judge.transport.allowed
+        if self.follows and said is not None and said != self.allowed:
+            self.allowed = said
+            self.paces[0].allow(said.rpm, said.tpm)
 
     def put(self, turn: Turn, *, first: bool = False) -> None:
         """Queue a ballot; one that is asked again goes before those never asked."""
@@ -132,10 +142,12 @@ class Labeler:
         seed: int = 0,
     ) -> None:
         accounts = accounts or {}
+        limited = {provider for provider, pace in accounts.items() if pace.limits}
         self.lanes = {
             name: Lane(
                 judge,
                 [Pace(judge.config.rpm, judge.config.tpm), *filter(None, [accounts.get(judge.config.provider)])],
+                judge.config.rpm is None and judge.config.tpm is None and judge.config.provider not in limited,
                 Window(judge.config.max_parallel),
             )
             for name, judge in judges.items()
@@ -264,6 +276,7 @@ class Labeler:
             self.budget.settle(reserved, cost)
             lane.wake.set()
         lane.dollars += cost or 0.0
+        lane.follow()
         turn.count(spent)
         result = self._unless_served_twice(lane, turn, result)
         if isinstance(result, Failure) and result.kind == "rate_limit":

@@ -7,22 +7,31 @@ import time
 
 from asyncio_throttle.throttler import Throttler
 
-MARGIN = (
-    1.015  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
-)
+# Slower than allowed by this much, so that jitter on the way never makes a second see more than the limit ...
+MARGIN = 1.015
+LATE_S = 0.0008  # ... and so much later comes each slice, as event loops sleep in whole milliseconds
 
 
 class Pace:
     """Requests and tokens per minute, of a judge or of an account; only the consumers of its judges wait here, one each.
 
     asyncio-throttle polls, so that many waiters burn a core and lose their order; one consumer per judge, which acquires before it
-    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a twenty-fifth of a second (or one
+    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second at most (or one
     request, if that is longer), so that a minute's allowance is never spent in one burst.
     """
 
     def __init__(self, rpm: float | None, tpm: float | None) -> None:
+        self.allow(rpm, tpm)
+
+    def allow(self, rpm: float | None, tpm: float | None) -> None:
+        """From now on so many, of requests and tokens."""
         self._throttler = _throttler(rpm) if rpm else None
         self._tokens = TokenBucket(tpm) if tpm else None
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is any limit."""
+        return self._throttler is not None or self._tokens is not None
 
     @property
     def counts_tokens(self) -> bool:
@@ -43,9 +52,24 @@ class Pace:
 
 
 def _throttler(rpm: float) -> Throttler:
-    slice_ = max(1, int(rpm / 1500))
-    period = slice_ * 60 / rpm * MARGIN
-    return Throttler(rate_limit=slice_, period=period, retry_interval=min(0.01, period / 100))
+    requests, seconds = slices(rpm / 60)
+    return Throttler(rate_limit=requests, period=seconds * MARGIN, retry_interval=min(0.01, seconds / 100))
+
+
+def slices(rate: float) -> tuple[int, float]:
+    """How a limit per second is dealt out: so many requests every so many seconds.
+
+    A whole number of slices makes up a second, so that no second, wherever it begins, holds one slice more than the limit. Of
+    those the one that uses most of the limit: long slices lose less by being late, some sizes leave less of it over.
+    """
+    if rate < 10:
+        return 1, 1 / rate
+
+    def used(requests: int) -> float:
+        return requests * (rate // requests) * requests / (requests + LATE_S * rate)
+
+    best = max(range(1, int(rate // 10) + 1), key=used)
+    return best, 1 / (rate // best)
 
 
 class TokenBucket:

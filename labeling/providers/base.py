@@ -111,6 +111,14 @@ class CallError(Exception):
         return f"{self.kind}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a provider says that it allows: requests and tokens a minute; None where it does not say."""
+
+    rpm: float | None = None
+    tpm: float | None = None
+
+
 class Transport(Protocol):
     """Carries questions to one model."""
 
@@ -122,6 +130,11 @@ class Transport(Protocol):
     @property
     def temperature(self) -> float | None:
         """What is sent; None if the model is asked without one."""
+        ...
+
+    @property
+    def allowed(self) -> Allowed | None:
+        """What the last reply that named limits said."""
         ...
 
     async def send(self, question: Question, /) -> Answer:
@@ -145,6 +158,7 @@ class NotConnected:
     """The transport of a judge that is only priced, not asked."""
 
     name = "none"
+    allowed: Allowed | None = None
     temperature: float | None = None
 
     async def send(self, _: Question) -> Answer:
@@ -190,6 +204,30 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None if wait is None else max(0.0, float(wait))
     except ValueError:
         return _until(wait or "")
+
+
+# Headers that count by the minute; others' have the same names and mean a day (Groq's x-ratelimit-limit-requests).
+_ALLOWED = {
+    "openai": ("x-ratelimit-limit-requests", ("x-ratelimit-limit-tokens",)),
+    "anthropic": (
+        "anthropic-ratelimit-requests-limit",
+        ("anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-output-tokens-limit"),
+    ),
+}
+
+
+def allowed(provider: str, headers: Mapping[str, str]) -> Allowed | None:
+    """The limits that a reply's headers name; None without any, or if the provider's headers do not count by the minute."""
+    if provider not in _ALLOWED:
+        return None
+    requests, tokens = _ALLOWED[provider]
+    rpm, each = _positive(headers.get(requests)), [_positive(headers.get(name)) for name in tokens]
+    tpm = sum(count for count in each if count) if all(each) else None
+    return Allowed(rpm, tpm) if rpm or tpm else None
+
+
+def _positive(text: str | None) -> float | None:
+    return float(text) if text and text.isascii() and text.isdigit() and 0 < int(text) < 2**53 else None
 
 
 def _until(date: str) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx  # litellm's
 
-from labeling.providers.base import Answer, CallError, Question, Transport, error_of, read_answer
+from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, error_of, read_answer
 from labeling.providers.routes import Route, litellm
 
 
@@ -26,6 +26,7 @@ class Completion:
     parameters: dict[str, Any]
     timeout_s: float
     name: str = "default"
+    allowed: Allowed | None = None
 
     @property
     def temperature(self) -> float | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from labeling.providers.base import Answer, CallError, Question, Transport, error_of
+from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, allowed, error_of
 from labeling.providers.completion import Completion
 from labeling.providers.http import Carrier, Response
 from labeling.providers.parity import Body, NotEqual, prepare
@@ -33,6 +33,7 @@ class Wire:
         self._call = prepare(route, parameters)
         self._route, self._parameters, self._carrier = route, parameters, carrier
         self._timeout_s = timeout_s
+        self.allowed: Allowed | None = None
         sent = self._call.parameters.get("temperature")
         self.temperature = None if sent is None else float(sent)
 
@@ -51,6 +52,7 @@ class Wire:
             message = f"{type(error).__name__}: {error}"
             raise CallError("connection", message, latency_s=time.perf_counter() - started) from None
         latency = time.perf_counter() - started
+        self.allowed = allowed(self._route.provider, response.headers) or self.allowed
         if response.status != 200:
             raise error_of(response.status, response.content.decode("utf-8", "replace"), response.headers, latency)
         return self._read(response, latency)

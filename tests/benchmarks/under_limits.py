@@ -79,7 +79,7 @@ def limit(rate=500, seconds=12):
     print(f"limit: {used:.1%} of {rate}/s used from second 3 on; at most {most} calls within any one second")
 
 
-def tail(n=3000, places=100, latency=0.5):
+def tail(n=10_000, places=40, latency=0.5):
     with server(latency, 0.02, SLOW, 0.05) as port:
         took = label(port, n, max_parallel=places)
     work = n * (0.98 * latency + 0.02 * SLOW) + 0.05 * n * latency

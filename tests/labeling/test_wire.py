@@ -15,10 +15,15 @@ import pytest
 from consensus.cycle import Price
 from consensus.cyclefile import load
 from consensus.nouns import Ballot, Failure, Pair, Shown, Verdict, Vote
+from consensus.rule import Rule
+from consensus.sequence import Seat
 from consensus.shipped import shipped
+from labeling.labeler import Labeler
+from labeling.limits import Pace
 from labeling.panel import Panel, PanelJudge
+from labeling.plan import Work
 from labeling.providers import wire
-from labeling.providers.base import Answer, CallError, Question, retry_after
+from labeling.providers.base import Allowed, Answer, CallError, Question, retry_after
 from labeling.providers.routes import litellm, price
 from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
@@ -191,6 +196,26 @@ async def asked(name: str, transport: str, *script: Any, **settings: Any) -> tup
     """What becomes of one ballot, and what the server received."""
     async with Server(*script) as server, opened(name, server, transport=transport, **settings) as judge:
         return await judge.ask(PAIR, Ballot("p1", judge.name, Shown.AB)), server.received
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("settings", "limited"), [({}, True), ({"rpm": 90_000}, False), ({"tpm": 9_000_000}, False)], ids=str
+)
+def test_the_limits_that_a_reply_names_are_kept_where_the_cycle_file_names_none(settings, limited):
+    headers = {"anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-tokens-limit": "1000"}
+
+    async def found():
+        script = Reply(anthropic_reply(VERDICT_A), headers=headers)
+        async with Server(script) as server, opened("anthropic", server, **settings) as judge:
+            labeler = Labeler({judge.name: judge}, lambda _: None, accounts={"anthropic": Pace(None, None)})
+            ballots = [Ballot("p1", judge.name, Shown.AB)]
+            outcome = await labeler.run([Work(PAIR, [Seat(judge.name, tuple(ballots))], Rule())])
+            return outcome.votes, labeler.lanes[judge.name].allowed
+
+    assert asyncio.run(found()) == (1, Allowed(50) if limited else None)
 
 
 # Which transport
