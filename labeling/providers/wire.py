@@ -32,15 +32,15 @@ class Wire:
     def __init__(
         self, route: Route, parameters: dict[str, Any], timeout_s: float, session: aiohttp.ClientSession
     ) -> None:
-        self._call = prepare(route, parameters)
-        self._route, self._parameters, self._session = route, parameters, session
+        self.call = prepare(route, parameters)
+        self.route, self._parameters, self._session = route, parameters, session
         self._timeout_s = timeout_s
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        sent = self._call.parameters.get("temperature")
+        sent = self.call.parameters.get("temperature")
         self.temperature = None if sent is None else float(sent)
 
     async def send(self, question: Question) -> Answer:
-        call = self._call
+        call = self.call
         data = orjson.dumps(call.body(question.messages))
         headers = {**call.headers, "x-client-request-id": question.key}
         started = time.perf_counter()
@@ -59,11 +59,16 @@ class Wire:
         latency = time.perf_counter() - started
         if status != 200:
             raise error_of(status, content.decode("utf-8", "replace"), replied, latency)
-        return self._read(Body(status, replied, content), latency)
+        return self.read(Body(status, replied, content), latency)
 
-    def _read(self, body: Body, latency: float) -> Answer:
+    def read(self, body: Body, latency: float) -> Answer:
+        """A reply with status 200, as litellm reads it.
+
+        Raises:
+            CallError: it is none.
+        """
         try:
-            return self._call.answer(body, latency)
+            return self.call.answer(body, latency)
         except CallError:
             raise
         except Exception as error:  # noqa: BLE001 - half bodies, HTML, other JSON: litellm's configs raise what they like
@@ -75,9 +80,9 @@ class Wire:
             return None
         kept = {name: value for name, value in self._parameters.items() if name != parameter}
         try:
-            return Wire(self._route, kept, self._timeout_s, self._session)
+            return Wire(self.route, kept, self._timeout_s, self._session)
         except NotEqual:
-            return Completion(self._route, kept, self._timeout_s)
+            return Completion(self.route, kept, self._timeout_s)
 
     async def close(self) -> None:
         """Nothing: the session belongs to the panel."""
