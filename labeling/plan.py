@@ -56,6 +56,7 @@ class Need:
     Attributes:
         calls, tokens_in, tokens_out, dollars: expected; tokens at four characters each, dollars None without a price.
         most_calls, most_dollars: if every ballot of the full panel were asked.
+        ceiling_dollars: as `most_dollars`, if every reply were as long as it may be; what a batch reserves.
         seconds: the time its limits allow it in at the least; None if it has none.
     """
 
@@ -66,6 +67,7 @@ class Need:
     tokens_out: int = 0
     dollars: float | None = None
     most_dollars: float | None = None
+    ceiling_dollars: float | None = None
     seconds: float | None = None
 
 
@@ -125,6 +127,7 @@ def needs(work: Iterable[Work], judges: Mapping[str, PanelJudge]) -> list[Need]:
             tokens = prompt_tokens(judge, item.pair, ballot)
             need.most_calls += 1
             need.most_dollars = _plus(need.most_dollars, judge.cost(tokens, reply_tokens(judge)))
+            need.ceiling_dollars = _plus(need.ceiling_dollars, judge.cost(tokens, judge.config.max_tokens))
             if ballot in likely:
                 need.calls += 1
                 need.tokens_in += tokens

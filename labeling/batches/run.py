@@ -17,7 +17,7 @@ from labeling.panel import Panel, PanelJudge
 from labeling.rubric import Rubric
 
 SETTLE_S = 300.0  # the longest that a provider takes to list a batch that was submitted
-POLL_S = 30.0  # seconds between looks at what is running
+FIRST_POLL_S, POLL_S = 2.0, 60.0  # seconds between looks at what is running: doubling
 
 
 async def run_batches(
@@ -35,7 +35,7 @@ async def run_batches(
 
     Args:
         say: told what happens, a line each.
-        poll_s: seconds between looks.
+        poll_s: seconds between looks at the most.
         settle_s: a batch that its provider does not list so many seconds after it was sent does not exist.
     Raises:
         UsageError: a judge has no key, or `max_cost` is given and a judge has no price.
@@ -49,7 +49,7 @@ async def run_batches(
         state = State(store, cycle.name, hashes(cycle, rubric), say, able, unable)
         settling = Settling(state, lambda judge, served: _owner(panel, judge, served), settle_s)
         submission = Submission(state, max_cost, cycle.limits.batch_requests)
-        live, reader = Live(cycle.store), store.twin()
+        live, reader, pause = Live(cycle.store), store.twin(), min(FIRST_POLL_S, poll_s)
         try:
             while True:
                 await settling.run()
@@ -57,7 +57,8 @@ async def run_batches(
                 if not (wait and state.hopeful):
                     return state.outcome()
                 live.write(state.figures())
-                await asyncio.sleep(poll_s)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, poll_s)
         finally:
             live.remove()
 

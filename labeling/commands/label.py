@@ -79,7 +79,12 @@ def label(
             prices, notes = batch_prices(loaded, rubric) if batch else (None, {})
             plan = priced(store, loaded, rubric, prices)
             command = " ".join(["consensus label", words, *(["--batch"] if batch else [])])
-            figures = {**_plan_figures(plan), "waiting": Batches(store).waiting(loaded.name), "online": notes}
+            figures = {
+                **_plan_figures(plan),
+                "waiting": Batches(store).waiting(loaded.name),
+                "batch": batch,
+                "online": notes,
+            }
             emit(figures) if json else _show_plan(out(), figures, command)
             return 0
         if batch:
@@ -161,6 +166,7 @@ def _plan_figures(plan: list[Need]) -> dict[str, Any]:
             "tokens_out": need.tokens_out,
             "cost_usd": need.dollars,
             "most_cost_usd": need.most_dollars,
+            "ceiling_usd": need.ceiling_dollars,
             "seconds": need.seconds,
         }
         for need in plan
@@ -171,6 +177,7 @@ def _plan_figures(plan: list[Need]) -> dict[str, Any]:
         "most_calls": sum(need.most_calls for need in plan),
         "cost_usd": _sum(need.dollars for need in plan),
         "most_cost_usd": _sum(need.most_dollars for need in plan),
+        "ceiling_usd": _sum(need.ceiling_dollars for need in plan),
         "unpriced": [need.judge for need in plan if need.most_calls and need.most_dollars is None],
         "seconds": max((need.seconds for need in plan if need.seconds is not None), default=None),
     }
@@ -220,9 +227,12 @@ def _show_plan(console: Console, total: dict[str, Any], command: str) -> None:
         console.print(
             f"[yellow]no price known for[/] {plain(', '.join(total['unpriced']))}; give one under 'price:' to count it"
         )
-    cap = (
-        f" --max-cost {ceil(total['most_cost_usd'] * 100) / 100:.2f}"
-        if total["most_cost_usd"] and not total["unpriced"]
-        else ""
-    )
+    most = total["most_cost_usd"]
+    if total["batch"] and total["ceiling_usd"]:
+        most = total["ceiling_usd"]
+        console.print(
+            "A batch sets aside what it costs if every reply is as long as it may be: "
+            f"{dollars(most)} for all, most of which comes back."
+        )
+    cap = f" --max-cost {ceil(most * 100) / 100:.2f}" if most and not total["unpriced"] else ""
     console.print(f"next: [bold]{plain(command)}{cap}[/]")

@@ -55,7 +55,7 @@ class AnthropicBatches:
         return self._remote(await self._http.json("GET", f"{self.endpoint}/{remote_id}"))
 
     async def find(self, sought: Sought) -> Remote | None:
-        since, running = (sought.since - CLOCKS_DIFFER).replace(tzinfo=UTC), 0
+        since, running = (sought.since - CLOCKS_DIFFER).replace(tzinfo=UTC), None
         async for batch in pages(self._http, self.endpoint, "after_id", 1000):
             if _moment(batch.get("created_at"), since) < since:
                 break
@@ -63,13 +63,11 @@ class AnthropicBatches:
                 continue
             remote = self._remote(batch)
             if remote.state == "running":
-                running += 1
+                running = remote.id
             elif await self._first_key(remote) in sought.keys:
                 return remote
         if running:
-            said = (
-                f"{running} running batches of the account have its size; whether one is it shows when they have ended"
-            )
+            said = f"the running batch {running} has its size; whether it is this one shows when it has ended"
             raise CallError("unsure", said)
         return None
 
