@@ -20,21 +20,12 @@ from labeling.providers.batch import Row
 from labeling.providers.routes import Route
 from labeling.providers.wire import Wire
 from labeling.rubric import Rubric
-from tests.labeling.batch_runs import N, at
+from tests.labeling.batch_runs import N, at, keys, protocol, proven_once
 from tests.labeling.batch_servers import VERDICT_A, Anthropic, OpenAI
 from tests.labeling.runs import verdicts
 from tests.labeling.servers import openai_reply
 
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, "sk-test")
-
-
-@pytest.fixture(params=[OpenAI, Anthropic], ids=["openai", "anthropic"])
-def protocol(request):
-    return request.param
+__all__ = ["keys", "protocol", "proven_once"]  # fixtures
 
 
 # -- results ---------------------------------------------------------------------------------------------------------

@@ -7,20 +7,11 @@ from aiohttp import web
 
 from consensus.batches import Batches
 from consensus.errors import UsageError
-from tests.labeling.batch_runs import N, at
+from tests.labeling.batch_runs import N, at, keys, protocol, proven_once
 from tests.labeling.batch_servers import Anthropic, OpenAI
 from tests.labeling.runs import verdicts
 
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, "sk-test")
-
-
-@pytest.fixture(params=[OpenAI, Anthropic], ids=["openai", "anthropic"])
-def protocol(request):
-    return request.param
+__all__ = ["keys", "protocol", "proven_once"]  # fixtures
 
 
 # -- never twice -----------------------------------------------------------------------------------------------------

@@ -25,20 +25,11 @@ from labeling.providers.server import serve
 from labeling.providers.simulated import Faults, SimulatedJudge, World
 from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
-from tests.labeling.batch_runs import NEVER, N, at
-from tests.labeling.batch_servers import Anthropic, OpenAI
+from tests.labeling.batch_runs import NEVER, N, at, keys, protocol, proven_once
+from tests.labeling.batch_servers import OpenAI
 from tests.labeling.runs import labels, pairs
 
-
-@pytest.fixture(autouse=True)
-def _keys(monkeypatch):
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, "sk-test")
-
-
-@pytest.fixture(params=[OpenAI, Anthropic], ids=["openai", "anthropic"])
-def protocol(request):
-    return request.param
+__all__ = ["keys", "protocol", "proven_once"]  # fixtures
 
 
 # -- what it is ------------------------------------------------------------------------------------------------------
