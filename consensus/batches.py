@@ -14,7 +14,7 @@ from consensus.nouns import Ballot, Failure, Shown
 from consensus.store import Store
 from consensus.tables import utc_now
 
-Step = Literal["uploaded", "sent", "submitted", "collected", "withdrawn"]
+Step = Literal["uploaded", "sent", "doubted", "submitted", "collected", "withdrawn"]
 _BALLOTS = pa.schema(
     [
         ("tag", pa.string()),
@@ -37,6 +37,7 @@ class Batch:
         temperature: as sent; None when the model was asked without one.
         created_at, sent_at: UTC, without a zone. From `sent_at` on it may exist at the provider; before, it cannot.
         file_id: the provider's name of its requests, where those are uploaded first.
+        doubted_at: since when whatever sent it is over without having learnt its id; None if it did, or may still.
         remote_id: the provider's name of the batch; None until it is known to exist.
     """
 
@@ -50,6 +51,7 @@ class Batch:
     created_at: datetime
     file_id: str | None = None
     sent_at: datetime | None = None
+    doubted_at: datetime | None = None
     remote_id: str | None = None
 
     @property
@@ -115,8 +117,8 @@ class Batches:
     def open(self, cycle: str) -> list[Batch]:
         """The cycle's batches that are neither collected nor withdrawn, the oldest first."""
         rows = self._store.db.execute(
-            "SELECT tag, judge, config_hash, endpoint, requests, most_usd, temperature, created_at, file_id, sent_at, remote_id "
-            "FROM open_batches WHERE cycle = ? ORDER BY created_at, tag",
+            "SELECT tag, judge, config_hash, endpoint, requests, most_usd, temperature, created_at, file_id, sent_at, "
+            "doubted_at, remote_id FROM open_batches WHERE cycle = ? ORDER BY created_at, tag",
             [cycle],
         ).fetchall()
         return [Batch(*row) for row in rows]

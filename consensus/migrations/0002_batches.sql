@@ -21,6 +21,7 @@ CREATE TABLE batch_ballots (
 -- What became of a batch, in this order; the last two end it.
 --   uploaded   its requests are at the provider as this file; costs nothing yet
 --   sent       about to be submitted: from here on it may exist, whatever happens to this process
+--   doubted    whatever sent it is over, and its id is not known; a provider may take minutes from here to list it
 --   submitted  it exists under this id
 --   collected  every result is stored
 --   withdrawn  it does not exist, for this reason: its ballots are open again
@@ -40,7 +41,7 @@ CREATE VIEW open_batches AS
 SELECT b.*, s.* EXCLUDE (tag)
 FROM batches b LEFT JOIN (
     SELECT tag, max(detail) FILTER (step = 'uploaded') AS file_id, max(created_at) FILTER (step = 'sent') AS sent_at,
-           max(detail) FILTER (step = 'submitted') AS remote_id
+           min(created_at) FILTER (step = 'doubted') AS doubted_at, max(detail) FILTER (step = 'submitted') AS remote_id
     FROM batch_steps GROUP BY tag) s ON s.tag = b.tag
 WHERE b.tag NOT IN (SELECT tag FROM batch_steps WHERE step IN ('collected', 'withdrawn'));
 

@@ -11,9 +11,8 @@ from labeling.panel import PanelJudge
 from labeling.providers.routes import batch_price
 
 if TYPE_CHECKING:
-    import aiohttp
-
     from labeling.providers.batch import BatchApi
+    from labeling.providers.batch_apis import Session
     from labeling.providers.wire import Wire
 
 
@@ -27,7 +26,7 @@ class BatchJudge:
 
 
 def batch_judges(
-    panel: Mapping[str, PanelJudge], cycle: Cycle, session: aiohttp.ClientSession
+    panel: Mapping[str, PanelJudge], cycle: Cycle, session: Session
 ) -> tuple[dict[str, BatchJudge], dict[str, str]]:
     """The judges that take batches, and why the others have to be asked online."""
     from labeling.providers.batch_apis import api_of, why_online

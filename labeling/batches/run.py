@@ -16,7 +16,7 @@ from labeling.cycle_run import hashes, outstanding, refuse_unpriced
 from labeling.panel import Panel, PanelJudge
 from labeling.rubric import Rubric
 
-SETTLE_S = 300.0  # the longest that a provider takes to list a batch that was submitted
+SETTLE_S = 300.0  # more than a provider takes to list a batch that it was sent
 FIRST_POLL_S, POLL_S = 2.0, 60.0  # seconds between looks at what is running: doubling
 
 
@@ -36,7 +36,7 @@ async def run_batches(
     Args:
         say: told what happens, a line each.
         poll_s: seconds between looks at the most.
-        settle_s: a batch that its provider does not list so many seconds after it was sent does not exist.
+        settle_s: a batch that its provider does not list so many seconds after whatever sent it was over does not exist.
     Raises:
         UsageError: a judge has no key, or `max_cost` is given and a judge has no price.
     """

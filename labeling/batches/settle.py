@@ -31,7 +31,7 @@ class Settling:
 
     Args:
         owner_of: the other judge of the panel whose model answered for this one, if one did.
-        settle_s: a batch that its provider does not list so many seconds after it was sent does not exist.
+        settle_s: a batch that its provider does not list so many seconds after whatever sent it was over does not exist.
     """
 
     def __init__(self, state: State, owner_of: Callable[[PanelJudge, str], str | None], settle_s: float) -> None:
@@ -70,8 +70,12 @@ class Settling:
         from labeling.providers.batch import Sought
 
         state = self._state
-        sent_at = batch.sent_at or batch.created_at
-        late = utc_now() - sent_at > timedelta(seconds=self._settle_s)  # before asking: the list has to be younger
+        if (
+            batch.doubted_at is None
+        ):  # the run that sent it was killed, nobody knows when: this is the first sight of that
+            state.batches.step(batch.tag, "doubted")
+        doubted_at, sent_at = batch.doubted_at or utc_now(), batch.sent_at or batch.created_at
+        late = utc_now() - doubted_at > timedelta(seconds=self._settle_s)  # before asking: the list has to be younger
         keys = set(state.batches.ballots(state.cycle, batch)[0])
         remote = await api.find(Sought(batch.tag, batch.file_id, sent_at, keys, state.batches.known_ids()))
         if remote:

@@ -92,7 +92,7 @@ class Submission:
         made.add(ballot, row, most)
 
     async def _send(self, made: _Making) -> None:
-        """Submit one batch. From the step `sent` to the next, and only there, a kill leaves something to be found out."""
+        """Submit one batch. Only from the step `sent` to the next does a kill leave something to be found out."""
         state, api, draft = self._state, made.judge.api, made.draft
         batch = made.batch(state.hashes)
         state.batches.plan(state.cycle, batch, made.ballots)
@@ -123,6 +123,7 @@ class Submission:
         if error.kind in NOT_SENT:
             self._refused(batch, error)
         else:
+            self._state.batches.step(batch.tag, "doubted", str(error))
             self._state.note(batch, f"whether it was submitted has to be found out: {error}")
             self._state.paused[batch.judge] = str(error)
 

@@ -13,6 +13,7 @@ from labeling.providers.batch_openai import OpenAIBatches
 from labeling.providers.routes import OPENAI_COMPATIBLE, PROVIDERS
 from labeling.providers.wire import Wire
 
+Session = aiohttp.ClientSession
 FAMILIES: dict[str, type[OpenAIBatches] | type[AnthropicBatches]] = {
     "openai": OpenAIBatches,
     "hosted_vllm": OpenAIBatches,  # litellm's route for any OpenAI-compatible server
@@ -32,12 +33,12 @@ def why_online(config: Judge, cycle: Cycle) -> str | None:
     return f"the batch API of provider {config.provider!r} is not spoken here"
 
 
-def session() -> aiohttp.ClientSession:
+def session() -> Session:
     """A connection for all of a run's batches."""
-    return aiohttp.ClientSession(trust_env=bool(getproxies()))
+    return Session(trust_env=bool(getproxies()))
 
 
-def api_of(wire: Wire, session: aiohttp.ClientSession, timeout_s: float) -> BatchApi:
+def api_of(wire: Wire, session: Session, timeout_s: float) -> BatchApi:
     """The batches of a judge, with the address, headers and key of its online calls.
 
     Raises:

@@ -58,6 +58,22 @@ def test_what_never_reached_the_provider_is_submitted_once_that_is_certain(proto
     at(provider, tmp_path, story)
 
 
+def test_a_run_that_was_killed_is_doubted_from_the_first_look_on_however_long_ago_it_began_to_send(protocol, tmp_path):
+    """A large batch takes minutes to send, and may have arrived at the very moment of the kill."""
+    provider = protocol(creation="hang_up_before")
+
+    async def story(asked):
+        await asked.run()
+        provider.creation = None
+        asked.store.db.execute("DELETE FROM batch_steps WHERE step = 'doubted'")  # as a kill leaves it
+        asked.store.db.execute("UPDATE batch_steps SET created_at = created_at - INTERVAL 1 HOUR")
+        assert (await asked.run(settle_s=300)).submitted == 0
+        asked.store.db.execute("UPDATE batch_steps SET created_at = created_at - INTERVAL 1 HOUR")
+        assert (await asked.run(settle_s=300)).submitted == N
+
+    at(provider, tmp_path, story)
+
+
 def test_a_500_at_the_creation_may_have_made_it_and_is_not_answered_with_another(protocol, tmp_path):
     provider = protocol(creation=500)
 

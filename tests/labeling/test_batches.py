@@ -16,9 +16,12 @@ from consensus.cli import main
 from consensus.cycle import Judge, Price
 from consensus.errors import UsageError
 from consensus.store import Store
+from labeling.batches.judges import batch_judges
 from labeling.batches.run import run_batches
 from labeling.cycle_run import run
+from labeling.panel import Panel
 from labeling.providers.batch import Draft
+from labeling.providers.batch_apis import session
 from labeling.providers.batch_openai import OpenAIBatches
 from labeling.providers.routes import batch_price, price
 from labeling.providers.server import serve
@@ -131,6 +134,27 @@ def test_with_stop_settled_a_run_submits_the_wave_that_could_settle_every_pair(t
                 assert len(provider.asked) == 2 * N + len(again)
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("settings", "address"),
+    [
+        ({"provider": "openai", "model": "gpt-4o"}, "https://api.openai.com/v1/batches"),
+        ({"provider": "anthropic", "model": "claude-sonnet-4-6"}, "https://api.anthropic.com/v1/messages/batches"),
+        ({"provider": "vllm", "model": "m", "api_base": "http://10.0.0.1:8000/v1"}, "http://10.0.0.1:8000/v1/batches"),
+    ],
+)
+def test_batches_go_where_calls_go(monkeypatch, settings, address):
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def found():
+        cycle = cycle_of([settings])
+        async with Panel(cycle, Rubric.of(cycle)) as panel, session() as connection:
+            able, _ = batch_judges(panel.judges, cycle, connection)
+            return [judge.api.endpoint for judge in able.values()]
+
+    assert asyncio.run(found()) == [address]
 
 
 # -- sizes and money ---------------------------------------------------------------------------------------------------
