@@ -71,7 +71,7 @@ async def run(
     """
     judges_hashes, reader = hashes(cycle, rubric), store.twin()
     totals = _totals(reader, cycle, rubric)
-    async with Panel(cycle, rubric, truth(reader, cycle)) as panel:
+    async with Panel(cycle, rubric, _truth(reader, cycle)) as panel:
         budget = Budget(max_cost, store.spent(cycle.name) + Batches(store).reserved(cycle.name))
         if max_cost is not None:
             refuse_unpriced(panel.judges)
@@ -115,8 +115,7 @@ def _accounts(cycle: Cycle) -> dict[str, Pace]:
     return {provider: Pace(account.rpm, account.tpm) for provider, account in named.items()}
 
 
-def truth(store: Store, cycle: Cycle) -> Iterator[Pair]:
-    """The cycle's pairs, whose gold simulated judges know."""
+def _truth(store: Store, cycle: Cycle) -> Iterator[Pair]:
     return (pair for pair, _ in store.work(cycle.name, {}))
 
 

@@ -5,47 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 
-import pytest
 from rich.console import Console
 
 from consensus.store import Store
 from labeling.batches.run import run_batches
 from labeling.cycle_run import run
-from labeling.providers import wire
 from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
-from tests.labeling.batch_servers import Anthropic, OpenAI
 from tests.labeling.runs import pairs
 
 N = 6  # pairs
 NEVER = {"sampling": {"stop": "never"}}
-
-
-@pytest.fixture(params=[OpenAI, Anthropic], ids=["openai", "anthropic"])
-def protocol(request):
-    """Each of the two."""
-    return request.param
-
-
-@pytest.fixture(autouse=True)
-def keys(monkeypatch):
-    """Some are needed; any will do."""
-    for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, "sk-test")
-
-
-@pytest.fixture(autouse=True)
-def proven_once(monkeypatch):
-    """A judge's requests are proven equal to litellm's once a test, not at every run of it: that takes most of the time."""
-    real, known = wire.prepare, {}
-
-    def prepare(route, parameters):
-        key = repr((route, parameters))
-        if key not in known:
-            known[key] = real(route, parameters)
-        return known[key]
-
-    monkeypatch.setattr(wire, "prepare", prepare)
 
 
 class Asked:

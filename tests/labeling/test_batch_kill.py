@@ -15,12 +15,12 @@ from consensus.cyclefile import load
 from consensus.store import Store
 from labeling.batches.run import run_batches
 from labeling.rubric import Rubric
-from tests.labeling.batch_runs import N, keys
+from tests.labeling.batch_runs import N
 from tests.labeling.batch_servers import Anthropic, OpenAI
 from tests.labeling.runs import pairs, verdicts
 from tests.labeling.test_kill import process
 
-__all__ = ["keys"]  # a fixture
+pytestmark = pytest.mark.usefixtures("keys")
 
 # The call at whose arrival the process is killed, and whether the provider does what it was asked for all the same.
 MOMENTS = {

@@ -20,12 +20,12 @@ from labeling.providers.batch import Row
 from labeling.providers.routes import Route
 from labeling.providers.wire import Wire
 from labeling.rubric import Rubric
-from tests.labeling.batch_runs import N, at, keys, protocol, proven_once
+from tests.labeling.batch_runs import N, at
 from tests.labeling.batch_servers import VERDICT_A, Anthropic, OpenAI
 from tests.labeling.runs import verdicts
 from tests.labeling.servers import openai_reply
 
-__all__ = ["keys", "protocol", "proven_once"]  # fixtures
+pytestmark = pytest.mark.usefixtures("keys", "proven_once")
 
 
 # -- results ---------------------------------------------------------------------------------------------------------

@@ -7,11 +7,11 @@ from aiohttp import web
 
 from consensus.batches import Batches
 from consensus.errors import UsageError
-from tests.labeling.batch_runs import N, at, keys, protocol, proven_once
+from tests.labeling.batch_runs import N, at
 from tests.labeling.batch_servers import Anthropic, OpenAI
 from tests.labeling.runs import verdicts
 
-__all__ = ["keys", "protocol", "proven_once"]  # fixtures
+pytestmark = pytest.mark.usefixtures("keys", "proven_once")
 
 
 # -- never twice -----------------------------------------------------------------------------------------------------

@@ -28,11 +28,11 @@ from labeling.providers.server import serve
 from labeling.providers.simulated import Faults, SimulatedJudge, World
 from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
-from tests.labeling.batch_runs import NEVER, N, at, keys, protocol, proven_once
+from tests.labeling.batch_runs import NEVER, N, at
 from tests.labeling.batch_servers import OpenAI
 from tests.labeling.runs import labels, pairs
 
-__all__ = ["keys", "protocol", "proven_once"]  # fixtures
+pytestmark = pytest.mark.usefixtures("keys", "proven_once")
 
 
 # -- what it is ------------------------------------------------------------------------------------------------------
