@@ -153,7 +153,7 @@ class Failure:
 
     Attributes:
         kind: a short word to count by: rate_limit, server_error, timeout, connection, bad_reply, empty, wrong_model,
-            auth, bad_request.
+            auth, bad_request; of batches also expired, canceled, missing.
         message: what the provider or the network said, with as much of the body as helps.
         retry: whether the same call may succeed later.
         fatal: the judge cannot work at all as it is set up.

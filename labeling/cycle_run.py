@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from consensus.batches import Batches
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
 from consensus.live import Live
@@ -43,10 +44,14 @@ def call_costs(judges: Mapping[str, PanelJudge]) -> dict[str, float]:
     return {name: judge.cost(USUAL_PROMPT, reply_tokens(judge)) or 0.0 for name, judge in judges.items()}
 
 
-def priced(store: Store, cycle: Cycle, rubric: Rubric) -> list[Need]:
-    """What is still to be done, and what it costs; no call, no key."""
+def priced(store: Store, cycle: Cycle, rubric: Rubric, prices: Mapping[str, PanelJudge] | None = None) -> list[Need]:
+    """What is still to be done, and what it costs; no call, no key.
+
+    Args:
+        prices: the judges at other prices than those for calls; who is tried first does not depend on it.
+    """
     judges = Panel(cycle, rubric).priced()
-    return needs(outstanding(store, cycle, rubric, judges), judges)
+    return needs(outstanding(store, cycle, rubric, judges), prices or judges)
 
 
 def open_pairs(store: Store, cycle: Cycle, rubric: Rubric) -> int:
@@ -67,9 +72,9 @@ async def run(
     judges_hashes, reader = hashes(cycle, rubric), store.twin()
     totals = _totals(reader, cycle, rubric)
     async with Panel(cycle, rubric, _truth(reader, cycle)) as panel:
-        budget = Budget(max_cost, store.spent(cycle.name))
+        budget = Budget(max_cost, store.spent(cycle.name) + Batches(store).reserved(cycle.name))
         if max_cost is not None:
-            _refuse_unpriced(panel.judges)
+            refuse_unpriced(panel.judges)
         with Writer(lambda batch: store.add(cycle.name, judges_hashes, batch)) as writer:
             labeler = Labeler(
                 panel.judges,
@@ -114,7 +119,12 @@ def _truth(store: Store, cycle: Cycle) -> Iterator[Pair]:
     return (pair for pair, _ in store.work(cycle.name, {}))
 
 
-def _refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
+def refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
+    """A limit in dollars means nothing for a judge without a price.
+
+    Raises:
+        UsageError: there is one.
+    """
     unpriced = [name for name, judge in judges.items() if judge.price is None]
     if unpriced:
         raise UsageError(

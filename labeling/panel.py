@@ -50,7 +50,7 @@ class PanelJudge:
         while True:
             transport = self.transport  # another call may change it while this one waits
             try:
-                return self._vote(ballot, await transport.send(question), transport.temperature)
+                return self.judged(ballot, await transport.send(question), transport.temperature)
             except CallError as error:
                 if not self._ask_without(error, transport):
                     spent = Spent(latency_s=error.latency_s)
@@ -74,7 +74,8 @@ class PanelJudge:
         """Whether a model's name is the judge's own (a fallback's is not)."""
         return served is None or same_model(self.config.model, served)
 
-    def _vote(self, ballot: Ballot, answer: Answer, temperature: float | None) -> Vote | Failure:
+    def judged(self, ballot: Ballot, answer: Answer, temperature: float | None) -> Vote | Failure:
+        """What an answer says of a ballot; a failure if it has no text, or if it is another model's."""
         cost = self.cost(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
         spent = Spent(answer.prompt_tokens, answer.completion_tokens, cost, answer.latency_s)
         if not self.answers_as(answer.model) and not any(

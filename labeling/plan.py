@@ -26,6 +26,7 @@ class Work:
         complete: ask everybody, whether it can change the label or not.
         served: which model spoke on the pair already, and for which judge.
         given_up: ballots that brought no answer.
+        waiting: ballots in a batch at a provider, to be asked by nobody else.
         pending: ballots on their way.
     """
 
@@ -36,14 +37,16 @@ class Work:
     complete: bool = True
     served: dict[str, str] = field(default_factory=dict)
     given_up: set[Ballot] = field(default_factory=set)
+    waiting: set[Ballot] = field(default_factory=set)
     pending: int = 0
 
     def wave(self) -> list[Ballot]:
-        """The ballots to ask next; none if the pair is done."""
+        """The ballots to ask next; none if the pair is done, or has to wait for a batch."""
         if not self.complete:
-            return next_ballots(self.line, self.votes, self.given_up, self.rule)
-        ballots = (ballot for seat in self.line for ballot in seat.ballots)
-        return [ballot for ballot in ballots if ballot not in self.votes and ballot not in self.given_up]
+            ballots = next_ballots(self.line, self.votes, self.given_up, self.rule)
+            return [ballot for ballot in ballots if ballot not in self.waiting]
+        done = self.votes.keys() | self.given_up | self.waiting
+        return [ballot for seat in self.line for ballot in seat.ballots if ballot not in done]
 
 
 @dataclass
@@ -53,6 +56,7 @@ class Need:
     Attributes:
         calls, tokens_in, tokens_out, dollars: expected; tokens at four characters each, dollars None without a price.
         most_calls, most_dollars: if every ballot of the full panel were asked.
+        ceiling_dollars: as `most_dollars`, if every reply were as long as it may be; what a batch reserves.
         seconds: the time its limits allow it in at the least; None if it has none.
     """
 
@@ -63,6 +67,7 @@ class Need:
     tokens_out: int = 0
     dollars: float | None = None
     most_dollars: float | None = None
+    ceiling_dollars: float | None = None
     seconds: float | None = None
 
 
@@ -72,7 +77,7 @@ def open_work(
     """The pairs that still have ballots to ask.
 
     Args:
-        pairs: with the votes that are stored already.
+        pairs: with the votes that are stored already, and what waits in a batch.
         costs: what a call to each judge costs; the cheapest are tried first. None tries everybody equally often.
     """
     rule, sampling = cycle.rule, cycle.sampling
@@ -89,8 +94,9 @@ def open_work(
         )
         if stored or not everybody:
             planned = {ballot for seat in line for ballot in seat.ballots}
-            work.votes = {vote.ballot: vote.verdict for vote in stored if vote.ballot in planned}
+            work.votes = {vote.ballot: vote.verdict for vote in stored if vote.verdict and vote.ballot in planned}
             work.served = {vote.served_by: vote.ballot.judge for vote in stored if vote.served_by}
+            work.waiting = {vote.ballot for vote in stored if vote.verdict is None} - work.votes.keys()
             work.given_up = {ballot for ballot in planned - work.votes.keys() if ballot.judge not in called}
         if (not work.votes and not work.given_up) or work.wave():
             yield work
@@ -118,12 +124,13 @@ def needs(work: Iterable[Work], judges: Mapping[str, PanelJudge]) -> list[Need]:
         missing = [ballot for seat in item.line for ballot in seat.ballots if ballot not in item.votes]
         likely = _rehearse(item, dice)
         for ballot in missing:
-            if ballot in item.given_up:
+            if ballot in item.given_up or ballot in item.waiting:
                 continue
             need, judge = found[ballot.judge], judges[ballot.judge]
             tokens = prompt_tokens(judge, item.pair, ballot)
             need.most_calls += 1
             need.most_dollars = _plus(need.most_dollars, judge.cost(tokens, reply_tokens(judge)))
+            need.ceiling_dollars = _plus(need.ceiling_dollars, judge.cost(tokens, judge.config.max_tokens))
             if ballot in likely:
                 need.calls += 1
                 need.tokens_in += tokens
@@ -142,7 +149,7 @@ def _seconds(calls: int, tokens: int, rpm: float | None, tpm: float | None) -> f
 
 def _rehearse(work: Work, dice: random.Random) -> set[Ballot]:
     """The ballots that are asked if judges answer at random, each right with the usual chance."""
-    trial = replace(work, votes=dict(work.votes))
+    trial = replace(work, votes=dict(work.votes), waiting=set())
     asked: set[Ballot] = set()
     while wave := trial.wave():
         asked.update(wave)

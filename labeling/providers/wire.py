@@ -15,7 +15,7 @@ import orjson
 
 from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, allowed, error_of
 from labeling.providers.completion import Completion
-from labeling.providers.http import Carrier, Response
+from labeling.providers.http import Carrier
 from labeling.providers.parity import Body, NotEqual, prepare
 from labeling.providers.routes import Route
 
@@ -30,15 +30,15 @@ class Wire:
     name = "fast"
 
     def __init__(self, route: Route, parameters: dict[str, Any], timeout_s: float, carrier: Carrier) -> None:
-        self._call = prepare(route, parameters)
-        self._route, self._parameters, self._carrier = route, parameters, carrier
+        self.call = prepare(route, parameters)
+        self.route, self._parameters, self._carrier = route, parameters, carrier
         self._timeout_s = timeout_s
         self.allowed: Allowed | None = None
-        sent = self._call.parameters.get("temperature")
+        sent = self.call.parameters.get("temperature")
         self.temperature = None if sent is None else float(sent)
 
     async def send(self, question: Question) -> Answer:
-        call = self._call
+        call = self.call
         data = orjson.dumps(call.body(question.messages))
         headers = {**call.headers, "x-client-request-id": question.key}
         started = time.perf_counter()
@@ -52,15 +52,19 @@ class Wire:
             message = f"{type(error).__name__}: {error}"
             raise CallError("connection", message, latency_s=time.perf_counter() - started) from None
         latency = time.perf_counter() - started
-        self.allowed = allowed(self._route.provider, response.headers) or self.allowed
+        self.allowed = allowed(self.route.provider, response.headers) or self.allowed
         if response.status != 200:
             raise error_of(response.status, response.content.decode("utf-8", "replace"), response.headers, latency)
-        return self._read(response, latency)
+        return self.read(Body(*response), latency)
 
-    def _read(self, response: Response, latency: float) -> Answer:
-        body = Body(*response)
+    def read(self, body: Body, latency: float) -> Answer:
+        """A reply with status 200, as litellm reads it.
+
+        Raises:
+            CallError: it is none.
+        """
         try:
-            return self._call.answer(body, latency)
+            return self.call.answer(body, latency)
         except CallError:
             raise
         except Exception as error:  # noqa: BLE001 - half bodies, HTML, other JSON: litellm's configs raise what they like
@@ -72,9 +76,9 @@ class Wire:
             return None
         kept = {name: value for name, value in self._parameters.items() if name != parameter}
         try:
-            return Wire(self._route, kept, self._timeout_s, self._carrier)
+            return Wire(self.route, kept, self._timeout_s, self._carrier)
         except NotEqual:
-            return Completion(self._route, kept, self._timeout_s)
+            return Completion(self.route, kept, self._timeout_s)
 
     async def close(self) -> None:
         """Nothing: the connections belong to the panel."""

@@ -49,7 +49,7 @@ def bodies(port, in_flight, n):
     async def collect():
         panel = Panel(cycle, Rubric.of(cycle))
         async with panel:
-            return {name: judge.transport._call for name, judge in panel.judges.items()}
+            return {name: judge.transport.call for name, judge in panel.judges.items()}
 
     calls = asyncio.run(collect())
     for pair in pairs:
