@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from consensus.clusters import Floats, cluster_sums
 from consensus.intervals import Interval
 
+_NOTHING = 1e-9  # log-odds of this size are 0 but for rounding
+
 
 def platt(llr: ArrayLike, gold: ArrayLike, *, clusters: ArrayLike | None = None, level: float = 0.95) -> Interval:
     """The factor s >= 0 with which P(a better) = 1 / (1 + exp(-s llr)) fits people's gold.
@@ -22,14 +24,14 @@ def platt(llr: ArrayLike, gold: ArrayLike, *, clusters: ArrayLike | None = None,
         gold: +1 a, -1 b, 0 unknown, shape [n_pairs].
         clusters: the prompt of each pair, for the bounds; None takes the pairs to be independent.
     Returns:
-        The factor with cluster-robust bounds; `n` counts the pairs it rests on, those with gold and llr other than 0. Without
+        The factor with cluster-robust bounds; `n` counts the pairs it rests on, those with gold and log-odds other than 0. Without
         such pairs it is nan, and the bounds are with fewer than two clusters.
     Source: Platt 1999, Advances in Large Margin Classifiers, ch. 5.
     """
     from scipy.special import stdtrit
 
     x, y = np.asarray(llr, dtype=float), np.asarray(gold, dtype=float)
-    rows = (y != 0) & (x != 0)
+    rows = (y != 0) & (np.abs(x) > _NOTHING)
     n = int(rows.sum())
     if n == 0:
         return Interval(nan, nan, nan, 0)
@@ -49,21 +51,24 @@ def platt(llr: ArrayLike, gold: ArrayLike, *, clusters: ArrayLike | None = None,
 def slope(score: Floats, target: Floats) -> float:
     """The s >= 0 with which the logistic function of s·score is most likely, given targets in (0, 1), both of shape [n].
 
-    nan where all scores are 0.
+    It is nan where all scores are 0.
     """
     from scipy.optimize import brentq
 
-    def falls(s: float) -> float:
-        return float(score @ (expit(s * score) - target))
+    unit = float(np.abs(score).max(initial=0.0))
+    if unit <= _NOTHING:
+        return nan
+    x = score / unit
 
-    if not np.any(score):
-        return float("nan")
-    if falls(0.0) >= 0:
+    def gradient(s: float) -> float:  # of the negative log-likelihood; it grows with s
+        return float(x @ (expit(s * x) - target))
+
+    if gradient(0.0) >= 0:
         return 0.0
     high = 1.0
-    while falls(high) < 0:
+    while gradient(high) < 0:
         high *= 2
-    return float(brentq(falls, 0.0, high, xtol=1e-10))
+    return float(brentq(gradient, 0.0, high, xtol=1e-12)) / unit
 
 
 def p_chosen(llr: ArrayLike, verdict: ArrayLike, factor: float) -> Floats:

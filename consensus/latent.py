@@ -57,6 +57,7 @@ class Votes:
     def only(self, rows: ArrayLike) -> Votes:
         """The votes of a mask, or of row numbers in their order; pairs and judges keep their numbers."""
         rows = np.asarray(rows)
+        rows = rows if rows.dtype == bool else rows.astype(np.int64)  # an empty list is of floats
         return Votes(
             self.pair[rows], self.judge[rows], self.a_first[rows], self.verdict[rows], self.n_pairs, self.n_judges
         )
@@ -132,7 +133,7 @@ class Latent:
 def dawid_skene(
     votes: Votes, *, gold: ArrayLike | None = None, weights: ArrayLike | None = None, max_steps: int = 200
 ) -> Latent:
-    """Fit every judge's reliability in each slot by expectation-maximisation, from the majority.
+    """Fit every judge's reliability in each slot by expectation-maximisation, starting from the majority.
 
     Which completion is called a says nothing (P(a better) = 1/2), so exchanging the names everywhere exchanges the posteriors.
     A tie is as likely whichever is better, and moves nothing. 4,000 pairs of 3 votes take less than 0.1 s.
@@ -155,17 +156,16 @@ def dawid_skene(
     used = known[votes.judge] & (votes.verdict != 0)
     decided = votes.only(used)
     slots, side, w_used = _slots(decided), decided.verdict, w[used]
-    sums = tally(decided.pair, side, votes.n_pairs)
-    llr = np.where(sums == 0, 0.0, np.copysign(np.inf, sums))
-    old, step, converged = np.full((votes.n_judges, 2), np.nan), 0, False
-    while step < max_steps and not converged and len(side):
-        step += 1
+    # The start: every judge as good as the prior thinks, which is the majority, or as gold shows it to be.
+    on_gold = truth[decided.pair] != 0
+    c = _maximise(slots, (side == truth[decided.pair]).astype(float), w_used * on_gold, votes.n_judges)
+    step, converged = 0, len(side) == 0
+    while step < max_steps and not converged:
+        llr = _llr(slots, side, decided, _evidence(c))
         learnt = np.where(truth == 0, llr, np.copysign(np.inf, truth))
-        new = _maximise(slots, expit(side * learnt[decided.pair]), w_used, votes.n_judges)
-        converged = bool(np.nanmax(np.abs(new - old), initial=0.0) < _TOLERANCE) and step > 1
-        old = new
-        llr = _llr(slots, side, decided, _evidence(new))
-    reliability = _as_reliability(old, known, votes, w)
+        old, c = c, _maximise(slots, expit(side * learnt[decided.pair]), w_used, votes.n_judges)
+        step, converged = step + 1, bool(np.abs(c - old).max() < _TOLERANCE)
+    reliability = _as_reliability(c, known, votes, w)
     llr = reliability.llr(votes)
     return Latent(reliability, llr, expit(llr), step, converged, _why(known))
 

@@ -44,6 +44,11 @@ class Posterior:
 
     stages: tuple[Mapping[str, Weight], ...]
 
+    @classmethod
+    def of(cls, plain: Mapping[str, Sequence[Mapping[str, Mapping[str, float]]]]) -> Posterior:
+        """From what `dataclasses.asdict` made of one, e.g. read back from JSON."""
+        return cls(tuple({name: Weight(**weight) for name, weight in stage.items()} for stage in plain["stages"]))
+
     def p_a(self, votes: Mapping[Ballot, Verdict], margins: Mapping[Ballot, float] | None = None) -> float:
         """Chance that completion a is the better; exchanging a and b exchanges the chances.
 

@@ -7,73 +7,23 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass, replace
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from consensus.confident import Confidence, asked_by, confident_label, expected_disagreement, replay
-from consensus.latent import Votes, dawid_skene, reliability_from_gold
-from consensus.nouns import Ballot, Shown, Verdict
+from consensus.latent import dawid_skene, reliability_from_gold
+from consensus.nouns import Ballot, Verdict
 from consensus.posterior import Posterior, fit_posterior
 from consensus.rule import Rule
-from consensus.sequence import Seat, line_up, next_ballots
-from tests.consensus.simulation import HI, REF, Panel, judged
+from consensus.sequence import next_ballots
+from tests.consensus.simulation import HI, JUDGES, REF, World, world
 
-JUDGES = ["small", "medium", "large"]
 PRICES = {"small": 0.3, "medium": 1.0, "large": 1.7}
 BEST_FIRST = {"large": 0.0, "medium": 1.0, "small": 2.0}
 ONE, BOTH = Rule(min_agree=2), Rule(min_agree=2, both_orders=True)
 NOBODY = Confidence(0.9, Posterior(()))
 PEOPLE = 0.05
-
-
-@dataclass(frozen=True)
-class World:
-    """A simulated panel's votes on pairs; whose turn it is, is as the product plans it."""
-
-    lines: list[list[Seat]]
-    truth: list[dict[Ballot, Verdict]]
-    margins: list[dict[Ballot, float]]
-    gold: np.ndarray
-    votes: Votes  # the rows of a pair stand in the order in which its ballots are asked
-    sizes: np.ndarray
-
-    def first(self, pairs: int) -> tuple[Votes, np.ndarray]:
-        """The votes on the first pairs, and their margins."""
-        rows = self.votes.pair < pairs
-        return replace(self.votes.only(rows), n_pairs=pairs), self.sizes[rows]
-
-
-def world(panel: Panel, pairs: int, rule: Rule, costs: dict[str, float] | None, noise: float = 0.0) -> World:
-    lines = [line_up(f"pair-{k}", JUDGES, rule, costs) for k in range(pairs)]
-    turns = range(2 if rule.both_orders else 1)
-    queues = [[seat.ballots[turn] for turn in turns for seat in line] for line in lines]
-    judge = np.array([[JUDGES.index(ballot.judge) for ballot in queue] for queue in queues])
-    a_first = np.array([[ballot.shown is Shown.AB for ballot in queue] for queue in queues])
-    # The simulation has a column per judge (and order); a queue has them in the order of the turns.
-    column = judge + 3 * np.repeat(turns, 3)
-    place = np.argsort(column, axis=1)
-    found = judged(
-        panel,
-        pairs,
-        np.random.default_rng(5),
-        judge=np.arange(3 * len(turns)) % 3,
-        a_first=np.take_along_axis(a_first, place, 1),
-        noise=noise,
-    )
-    said = np.take_along_axis(found.said, column, 1)
-    rows = [list(zip(queue, row, strict=True)) for queue, row in zip(queues, said.tolist(), strict=True)]
-    pair = np.repeat(np.arange(pairs), said.shape[1])
-    return World(
-        lines,
-        [{ballot: Verdict.A if x > 0 else Verdict.B for ballot, x in row} for row in rows],
-        [{ballot: abs(x) for ballot, x in row} for row in rows],
-        found.gold,
-        Votes(pair, judge.ravel(), a_first.ravel(), np.sign(said).astype(int).ravel(), pairs, 3),
-        np.abs(said).ravel(),
-    )
 
 
 def fitted(w: World, people: int, *, gold: bool, margins: bool) -> Posterior:

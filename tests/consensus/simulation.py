@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from consensus.latent import Votes
+from consensus.nouns import Ballot, Shown, Verdict
+from consensus.rule import Rule
+from consensus.sequence import Seat, line_up
+
+JUDGES = ["small", "medium", "large"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +92,51 @@ def judged(
     reading = margin[:, judge] + order + rng.standard_normal((pairs, len(judge)))
     size = np.abs(np.abs(reading) + noise * rng.standard_normal(reading.shape)) if noise else np.abs(reading)
     return Judged(gold, a_first, np.copysign(size, reading), judge)
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated panel's votes on pairs; whose turn it is, is as the product plans it."""
+
+    lines: list[list[Seat]]
+    truth: list[dict[Ballot, Verdict]]
+    margins: list[dict[Ballot, float]]
+    gold: np.ndarray
+    votes: Votes  # the rows of a pair stand in the order in which its ballots are asked
+    sizes: np.ndarray
+
+    def first(self, pairs: int) -> tuple[Votes, np.ndarray]:
+        """The votes on the first pairs, and their margins."""
+        rows = self.votes.pair < pairs
+        return replace(self.votes.only(rows), n_pairs=pairs), self.sizes[rows]
+
+
+def world(panel: Panel, pairs: int, rule: Rule, costs: dict[str, float] | None, noise: float = 0.0) -> World:
+    """Everything that three judges would say, `costs` and `rule` deciding whose turn it is; `noise` as for `judged`."""
+    lines = [line_up(f"pair-{k}", JUDGES, rule, costs) for k in range(pairs)]
+    turns = range(2 if rule.both_orders else 1)
+    queues = [[seat.ballots[turn] for turn in turns for seat in line] for line in lines]
+    judge = np.array([[JUDGES.index(ballot.judge) for ballot in queue] for queue in queues])
+    a_first = np.array([[ballot.shown is Shown.AB for ballot in queue] for queue in queues])
+    # The simulation has a column per judge (and order); a queue has them in the order of the turns.
+    column = judge + 3 * np.repeat(turns, 3)
+    place = np.argsort(column, axis=1)
+    found = judged(
+        panel,
+        pairs,
+        np.random.default_rng(5),
+        judge=np.arange(3 * len(turns)) % 3,
+        a_first=np.take_along_axis(a_first, place, 1),
+        noise=noise,
+    )
+    said = np.take_along_axis(found.said, column, 1)
+    rows = [list(zip(queue, row, strict=True)) for queue, row in zip(queues, said.tolist(), strict=True)]
+    pair = np.repeat(np.arange(pairs), said.shape[1])
+    return World(
+        lines,
+        [{ballot: Verdict.A if x > 0 else Verdict.B for ballot, x in row} for row in rows],
+        [{ballot: abs(x) for ballot, x in row} for row in rows],
+        found.gold,
+        Votes(pair, judge.ravel(), a_first.ravel(), np.sign(said).astype(int).ravel(), pairs, 3),
+        np.abs(said).ravel(),
+    )
