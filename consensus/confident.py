@@ -1,7 +1,7 @@
 """Stopping a pair's judging when its posterior is confident enough, and what that does to labels.
 
-The label is the rule's wherever the votes that were asked settle it. Where they do not, and the posterior passes the level, it is
-the posterior's side. A pair that never gets there is asked completely, and the rule speaks as ever.
+The label is the rule's of the votes that were asked. Where it has too few of them, and the posterior passes the level, the label is
+the posterior's side. A pair that never gets there is asked until the rule settles it.
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ def next_confident(
 ) -> list[Ballot]:
     """The next ballot of a pair; none if its posterior passes the level, its label is settled, or nobody is left to ask.
 
-    The ballots are those of `sequence.next_ballots`, one at a time. Stopping looks at how sure the posterior is, never at
-    which side it is on. With both orders per judge, the second ones are the swapped repeats that are asked last.
+    The ballots are those of `sequence.next_ballots`, one at a time; a judge's second order is a swapped repeat. Stopping looks at
+    how sure the posterior is, never at which side it is on; but the rule's label of the votes so far must not contradict it.
     """
-    if confidence.passes(confidence.posterior.p_a(_of(line, votes), margins)):
+    p_a = confidence.posterior.p_a(_of(line, votes), margins)
+    if confidence.passes(p_a) and confident_label(line, votes, rule, confidence, margins).verdict is _side(p_a):
         return []
     return next_ballots(line, votes, given_up, rule)[:1]
 
@@ -80,8 +81,7 @@ def confident_label(
     p_a = confidence.posterior.p_a(asked, margins)
     if by_rule.reason is not Reason.TOO_FEW_VOTES or not confidence.passes(p_a):
         return by_rule
-    verdict = Verdict.A if p_a > 0.5 else Verdict.B
-    verdicts = verdicts_by_judge(asked, rule)
+    verdict, verdicts = _side(p_a), verdicts_by_judge(asked, rule)
     support = verdicts.count(verdict) / len(verdicts) if verdicts else None
     return replace(by_rule, verdict=verdict, reason=Reason.CONFIDENT, support=support)
 
@@ -119,7 +119,7 @@ class Replay:
 
     Attributes:
         calls, full_calls: ballots per pair, stopping early and in all; nan without pairs.
-        confident: share of pairs that the posterior decides, not the rule.
+        confident: share of pairs at which the posterior stopped the judging, before the rule settled the label.
         differs: share of pairs whose verdict or fate (kept, dropped) is not the full panel's.
         opposite: share of pairs kept for the side that the full panel keeps them against.
     """
@@ -149,18 +149,18 @@ def replay(
         clusters: the prompt of each pair.
         weights: inverse chances that the pairs are in the sample, as for `intervals.wilson`.
     """
-    early, full, decided, differs, opposite = [], [], [], [], []
+    early, full, stopped, differs, opposite = [], [], [], [], []
     for line, stored, margins in pairs:
         votes = _of(line, stored)
         asked = asked_by(line, votes, rule, confidence, margins)
         label, whole = confident_label(line, asked, rule, confidence, margins), _by_rule(line, votes, rule)
         early.append(len(asked))
         full.append(len(votes))
-        decided.append(label.reason is Reason.CONFIDENT)
+        stopped.append(bool(next_ballots(line, asked, (), rule)))
         differs.append((label.verdict, label.kept) != (whole.verdict, whole.kept))
         opposite.append(label.kept and whole.kept and label.verdict != whole.verdict)
     w = np.ones(len(early)) if weights is None else np.asarray(weights, dtype=float)
-    calls, full_calls, confident = (float(np.average(c, weights=w)) if w.any() else nan for c in (early, full, decided))
+    calls, full_calls, confident = (float(np.average(c, weights=w)) if w.any() else nan for c in (early, full, stopped))
     return Replay(
         calls, full_calls, confident, wilson(differs, clusters, weights=w), wilson(opposite, clusters, weights=w)
     )
@@ -173,44 +173,51 @@ def expected_disagreement(
     confidence: Confidence,
     reliability: Mapping[str, tuple[float, float, float]],
     margins: Margins | None = None,
+    given_up: Collection[Ballot] = (),
 ) -> float:
-    """Chance that a pair's label is not the one that the full panel would give; its mean over pairs is the share to expect.
+    """Chance that the label of a pair whose judging stopped is not the full panel's; the mean over pairs is a share to plan with.
 
-    The judges that were not asked vote by their reliability, independently given which completion is the better. Reliability
-    should be that which explains the panel's agreement (`latent.dawid_skene`), not its accuracy on gold. `replay` assumes nothing.
+    By the latent model: the judges that were not asked vote by their reliability, given the votes. It knows nothing of margins,
+    and where these are what stopped the judging it foretells too many, in simulation two to three times; `replay` assumes nothing.
 
     Args:
-        reliability: per judge c_first, c_second and tau.
+        reliability: per judge c_first, c_second and tau, as they explain the panel's agreement (`latent.dawid_skene`), not as
+            gold has them: what is asked is whether judges agree.
     Returns:
         In [0, 1]; 0 where the rule settles the label, nan where a judge's reliability is not known.
     """
-    label = confident_label(line, votes, rule, confidence, margins)
-    if label.reason is not Reason.CONFIDENT:
-        return 0.0
     asked = _of(line, votes)
-    missing = [ballot for seat in line for ballot in seat.ballots if ballot not in votes]
-    p_a = confidence.posterior.p_a(asked, margins)
-    chance = []
+    if not next_ballots(line, asked, given_up, rule):
+        return 0.0
+    label = confident_label(line, asked, rule, confidence, margins)
+    missing = [ballot for seat in line for ballot in seat.ballots if ballot not in asked and ballot not in given_up]
+    seen = {better: _likelihood(asked, better, reliability) for better in (Verdict.A, Verdict.B)}
+    differing = []
     for said in product((Verdict.A, Verdict.B, Verdict.TIE), repeat=len(missing)):
-        whole = _by_rule(line, asked | dict(zip(missing, said, strict=True)), rule)
+        rest = dict(zip(missing, said, strict=True))
+        whole = _by_rule(line, asked | rest, rule)
         if (whole.verdict, whole.kept) != (label.verdict, label.kept):
-            for better, prior in ((Verdict.A, p_a), (Verdict.B, 1 - p_a)):
-                chance.append(prior * _likelihood(missing, said, better, reliability))
-    return fsum(chance)
+            differing += [seen[better] * _likelihood(rest, better, reliability) for better in seen]
+    return fsum(differing) / fsum(seen.values())
 
 
 def _likelihood(
-    ballots: Sequence[Ballot],
-    said: Sequence[Verdict],
-    better: Verdict,
-    reliability: Mapping[str, tuple[float, float, float]],
+    votes: Mapping[Ballot, Verdict], better: Verdict, reliability: Mapping[str, tuple[float, float, float]]
 ) -> float:
+    """Chance of these votes if `better` is the better completion; whether a judge abstains says nothing of that."""
     chance = 1.0
-    for ballot, verdict in zip(ballots, said, strict=True):
+    for ballot, verdict in votes.items():
         first, second, tie = reliability[ballot.judge]
         right = first if better is ballot.shown.first else second
-        chance *= tie if verdict is Verdict.TIE else (1 - tie) * (right if verdict is better else 1 - right)
+        if verdict is Verdict.TIE:
+            chance *= tie
+        elif verdict is not Verdict.ABSTAIN:
+            chance *= (1 - tie) * (right if verdict is better else 1 - right)
     return chance
+
+
+def _side(p_a: float) -> Verdict:
+    return Verdict.A if p_a > 0.5 else Verdict.B
 
 
 def _of(line: Sequence[Seat], votes: Mapping[Ballot, Verdict]) -> dict[Ballot, Verdict]:

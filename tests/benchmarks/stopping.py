@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+
 import numpy as np
 from rich.console import Console
 from rich.table import Table
