@@ -39,8 +39,8 @@ def bca(
     Returns:
         The statistic of all clusters and its bounds. Where it is undefined, all is nan. The bounds are nan with fewer than two
         clusters; where leaving out one cluster, or more than 5 % of the resamples, leaves it undefined (fewer such resamples
-        are left out); where it has the same value in all resamples, or lies outside of them all: then the data do not show how
-        it varies.
+        are left out); where it has the same value in all resamples, or lies outside of them all, or is too skewed for the
+        formula: then the data do not show how it varies.
     Source: Efron 1987, J. Am. Stat. Assoc. 82; clusters by Field & Welsh 2007, J. R. Stat. Soc. B 69(3).
     """
     from scipy.special import ndtr, ndtri
@@ -70,7 +70,10 @@ def bca(
     spread = float((d @ d) ** 1.5)
     acceleration = float((d**3).sum()) / (6 * spread) if spread > 0 else 0.0
     bias, z = ndtri(below), ndtri(np.array([1 - level, 1 + level]) / 2)
-    at = ndtr(bias + (bias + z) / (1 - acceleration * (bias + z)))
+    shrunk = 1 - acceleration * (bias + z)
+    if shrunk.min() <= 0:
+        return nothing
+    at = ndtr(bias + (bias + z) / shrunk)
     low, high = np.quantile(defined, at)
     return Interval(value, float(low), float(high), told)
 

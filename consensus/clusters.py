@@ -24,7 +24,7 @@ def cluster_codes(clusters: ArrayLike) -> Ints:
         return np.asarray((np.cumsum(np.bincount(names) > 0) - 1)[names])
     import pyarrow as pa  # its hash table is some ten times faster than numpy's sort of strings
 
-    coded = pa.array(clusters, from_pandas=True).dictionary_encode()
+    coded = pa.array(clusters if isinstance(clusters, list) else names, from_pandas=True).dictionary_encode()
     if coded.null_count:
         raise ValueError(f"{coded.null_count} rows have no cluster; name the prompt of every row")
     return np.asarray(coded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)

@@ -177,8 +177,9 @@ def expected_disagreement(
 ) -> float:
     """Chance that the label of a pair whose judging stopped is not the full panel's; the mean over pairs is a share to plan with.
 
-    By the latent model: the judges that were not asked vote by their reliability, given the votes. It knows nothing of margins,
-    and where these are what stopped the judging it foretells too many, in simulation two to three times; `replay` assumes nothing.
+    By the latent model: the judges that were not asked vote by their reliability, given which completion is the better; how likely
+    that is say the votes, or where they have margins, the posterior. A pair that is easy for one judge is easy for the others,
+    which the model does not know: with margins it foretells too many, in simulation up to three times. `replay` assumes nothing.
 
     Args:
         reliability: per judge c_first, c_second and tau, as they explain the panel's agreement (`latent.dawid_skene`), not as
@@ -192,6 +193,9 @@ def expected_disagreement(
     label = confident_label(line, asked, rule, confidence, margins)
     missing = [ballot for seat in line for ballot in seat.ballots if ballot not in asked and ballot not in given_up]
     seen = {better: _likelihood(asked, better, reliability) for better in (Verdict.A, Verdict.B)}
+    if margins and not margins.keys().isdisjoint(asked):
+        p_a = confidence.posterior.p_a(asked, margins)
+        seen = {Verdict.A: p_a, Verdict.B: 1 - p_a}
     differing = []
     for said in product((Verdict.A, Verdict.B, Verdict.TIE), repeat=len(missing)):
         rest = dict(zip(missing, said, strict=True))

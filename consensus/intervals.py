@@ -53,7 +53,7 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
     if np.ptp(y[w > 0]) == 0:
         kish = float(sums[:, 1].sum() ** 2 / (sums[:, 1] @ sums[:, 1]))
         far = min(1.0, 3 / kish)
-        return Interval(round(p), 0.0, far, n) if p < 0.5 else Interval(round(p), 1 - far, 1.0, n)
+        return Interval(0.0, 0.0, far, n) if p < 0.5 else Interval(1.0, 1 - far, 1.0, n)
     variance = _variance(sums)
     n_eff = p * (1 - p) / variance if variance > 0 else float(n)
     z = _t(len(sums) - 1, level)

@@ -197,7 +197,7 @@ def one_coin_moments(votes: Votes) -> Floats:
 
     Returns:
         Shape [n_judges], in [1/2, 1]; nan where no two other judges agree with the judge and each other beyond chance.
-    Source: Joglekar, Garcia-Molina & Parameswaran 2013, KDD (two-coin agreement); Parisi et al. 2014, PNAS 111(4).
+    Source: Joglekar, Garcia-Molina & Parameswaran 2013, KDD; Parisi et al. 2014, PNAS 111(4).
     """
     said, voted = _by_judge(votes)
     with np.errstate(divide="ignore", invalid="ignore"):

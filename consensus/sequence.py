@@ -128,7 +128,7 @@ class _State:
         said = [verdict for _, verdict in self.half]
         size = {side: self.done.count(side) + said.count(side) for side in (Verdict.A, Verdict.B)}
         # Of two that are as strong, the one that was heard first: never the one that comes first in the alphabet.
-        lead = next((side for side in (*said, *size) if size.get(side) == max(size.values())), Verdict.A)
+        lead = next(side for side in (*said, *size) if size.get(side) == max(size.values()))
         leading = [ballot for ballot, verdict in self.half if verdict is lead]
         needed = rule.min_agree - self.done.count(lead)
         if leading and needed > 0:

@@ -11,14 +11,13 @@ from collections.abc import Iterator
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import binomtest
 
 from consensus.bootstrap import bca
 from consensus.clusters import cluster_sums
 from consensus.intervals import Interval, mean_interval, wilson
 
 PROMPTS, RATES, CORRELATION, SEED = (28, 85, 285), (0.5, 0.8, 0.95), 0.3, 11
-RUNS = {"naive": 1000, "wilson": 5000, "paired t": 2000, "bca": 1500}
+RUNS = {"naive": 1500, "wilson": 4000, "paired t": 4000, "bca": 1500}  # of the same simulated cycles
 
 
 def votes(rng: np.random.Generator, prompts: int, rate: float) -> tuple[np.ndarray, np.ndarray]:
@@ -28,21 +27,22 @@ def votes(rng: np.random.Generator, prompts: int, rate: float) -> tuple[np.ndarr
     return rng.random(len(chance)) < chance, np.repeat(np.arange(prompts), sizes)
 
 
+def interval(method: str, right: np.ndarray, clusters: np.ndarray, rng: np.random.Generator) -> Interval:
+    if method == "naive":
+        return wilson(right, np.arange(len(right)))
+    if method == "wilson":
+        return wilson(right, clusters)
+    if method == "paired t":  # the same items by a checkpoint that is right half of the time
+        return mean_interval(right - (rng.random(len(right)) < 0.5).astype(float), clusters)
+    sums = cluster_sums(np.stack([right, np.ones(len(right))], axis=1), clusters)
+    return bca(sums, lambda totals: totals[..., 0] / totals[..., 1], rng=rng)
+
+
 def intervals(method: str, prompts: int, rate: float) -> Iterator[tuple[Interval, float]]:
     """An interval and the truth that it should hold, once per run."""
-    rng = np.random.default_rng([SEED, prompts, int(100 * rate)])
-    for _ in range(RUNS[method]):
-        right, clusters = votes(rng, prompts, rate)
-        if method == "naive":
-            plain = binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")
-            yield Interval(float(right.mean()), plain.low, plain.high, len(right)), rate
-        elif method == "wilson":
-            yield wilson(right, clusters), rate
-        elif method == "paired t":  # the same items by a checkpoint that is right half of the time
-            yield mean_interval(right - (rng.random(len(right)) < 0.5).astype(float), clusters), rate - 0.5
-        else:
-            sums = cluster_sums(np.stack([right, np.ones(len(right))], axis=1), clusters)
-            yield bca(sums, lambda totals: totals[..., 0] / totals[..., 1], rng=rng), rate
+    for run in range(RUNS[method]):
+        rng = np.random.default_rng([SEED, prompts, int(100 * rate), run])
+        yield interval(method, *votes(rng, prompts, rate), rng), rate - (0.5 if method == "paired t" else 0)
 
 
 def cell(method: str, prompts: int, rate: float) -> str:
@@ -67,7 +67,8 @@ def main() -> None:
     console.print(table)
     console.print(
         f"1 to 6 pairs per prompt, correlation {CORRELATION} within one; runs per cell: {RUNS}; "
-        f"{time.perf_counter() - begun:.0f} s. naive: Wilson's interval counting pairs."
+        f"{time.perf_counter() - begun:.0f} s. naive: Wilson's interval, every pair its own cluster. "
+        f"Monte-Carlo error .004, bca .006."
     )
 
 

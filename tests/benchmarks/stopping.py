@@ -77,7 +77,7 @@ def one_order(w: World, people: int) -> list[list[str]]:
             asked = [asked_by(w.lines[k], w.truth[k], ONE, c, w.margins[k]) for k in rest]
             found = replay(((w.lines[k], w.truth[k], w.margins[k]) for k in rest), np.arange(len(rest)), ONE, c)
             told = [
-                expected_disagreement(w.lines[k], votes, ONE, c, shares, w.margins[k])
+                expected_disagreement(w.lines[k], votes, ONE, c, shares, w.margins[k] if with_margins else None)
                 for k, votes in enumerate(asked, people)
             ]
             numbers = row(asked, sides(w, asked, ONE, c, people), gold, found.differs.value, float(np.mean(told)))

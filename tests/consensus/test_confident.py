@@ -54,7 +54,7 @@ def mirrored(ballot):
     return replace(ballot, shown=Shown.BA if ballot.shown is Shown.AB else Shown.AB)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(confident_games())
 def test_exchanging_a_and_b_asks_the_same_judges_and_exchanges_the_label(game):
     line, rule, truth, margins, confidence = game
@@ -71,7 +71,7 @@ def test_exchanging_a_and_b_asks_the_same_judges_and_exchanges_the_label(game):
     assert two == replace(one, verdict=one.verdict and one.verdict.swapped())
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(confident_games())
 def test_it_ends_asks_nothing_twice_and_one_at_a_time(game):
     line, rule, truth, margins, confidence = game
@@ -83,7 +83,7 @@ def test_it_ends_asks_nothing_twice_and_one_at_a_time(game):
     assert len(votes) <= len(truth)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(confident_games())
 def test_where_it_stops_the_rule_has_settled_the_label_or_the_posterior_is_for_it(game):
     line, rule, truth, margins, confidence = game
@@ -110,7 +110,7 @@ def test_where_nothing_is_known_the_labels_are_the_full_panels(game):
     assert expected_disagreement(line, asked, rule, NEVER, {}) == 0
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(confident_games())
 def test_it_never_takes_more_calls_than_settling_the_label(game):
     line, rule, truth, margins, confidence = game
@@ -230,6 +230,7 @@ def test_replaying_nothing_is_undefined():
     assert np.isnan([found.calls, found.confident, found.differs.value]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("panel", [REF, HI])
 def test_with_informative_margins_it_is_as_accurate_as_everybody_at_a_third_fewer_calls(panel):
     """Statistics 3: the full panel's accuracy at 1.7 to 2 calls a pair instead of 3; settling takes 2.2 to 2.3."""

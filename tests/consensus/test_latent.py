@@ -189,6 +189,7 @@ def test_with_three_votes_it_is_as_accurate_as_the_majority_and_ranks_better(pan
     assert right[surest].mean() > right.mean() + 0.02
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_crowd_kit_finds_the_same():
     """Always the same slot first makes it the classical model; theirs has no prior and learns how frequent a is."""
     from crowdkit.aggregation import DawidSkene

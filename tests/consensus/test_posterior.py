@@ -106,15 +106,15 @@ def test_independent_judges_add_up_and_judges_that_share_errors_do_not():
 
 @pytest.mark.parametrize("margins", [False, True])
 def test_at_every_stage_it_is_as_often_right_as_it_says(margins):
-    """Fitted on 2,000 pairs with gold, checked on 8,000 others whose judges share errors; where it is unsure, less exactly."""
-    w = world(HI, 10_000, Rule(min_agree=2), None)
+    """Fitted on 2,000 pairs with gold, checked on 4,000 others whose judges share errors; where it is unsure, less exactly."""
+    w = world(HI, 6000, Rule(min_agree=2), None)
     learn = w.votes.pair < 2000
     votes = replace(w.votes.only(learn), n_pairs=2000)
     known = reliability_from_gold(votes, w.gold[:2000])
     posterior = fit_posterior(
         votes, JUDGES, (w.gold[:2000] > 0) * 1.0, reliability=known, margins=w.sizes[learn] if margins else None
     )
-    rest = range(2000, 10_000)
+    rest = range(2000, 6000)
     for n in (1, 2, 3):
         said = [{seat.ballots[0]: w.truth[k][seat.ballots[0]] for seat in w.lines[k][:n]} for k in rest]
         p_a = np.array([posterior.p_a(v, w.margins[k] if margins else None) for k, v in zip(rest, said, strict=True)])
