@@ -179,7 +179,7 @@ def expected_disagreement(
 
     By the latent model: the judges that were not asked vote by their reliability, given which completion is the better; how likely
     that is say the votes, or where they have margins, the posterior. A pair that is easy for one judge is easy for the others,
-    which the model does not know: with margins it foretells too many, in simulation up to three times. `replay` assumes nothing.
+    which the model does not know: with margins it foretells too many, in simulation up to four times. `replay` assumes nothing.
 
     Args:
         reliability: per judge c_first, c_second and tau, as they explain the panel's agreement (`latent.dawid_skene`), not as
