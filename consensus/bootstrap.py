@@ -56,7 +56,7 @@ def bca(
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(total))
         without = statistic(total - rows)
-        drawn = statistic(_times_drawn(len(rows), resamples, rng) @ rows) if len(rows) > 1 else np.empty(0)
+        drawn = statistic(_resampled(rows, resamples, rng)) if len(rows) > 1 else np.empty(0)
     nothing = Interval(value, nan, nan, told)
     defined = drawn[~np.isnan(drawn)]
     if np.isnan(value) or np.isnan(without).any() or len(defined) < max(1.0, (1 - MOST_UNDEFINED) * resamples):
@@ -78,10 +78,15 @@ def bca(
     return Interval(value, float(low), float(high), told)
 
 
-def _times_drawn(n: int, resamples: int, rng: Generator) -> Floats:
-    """How often each of n clusters is drawn in each resample: multinomial, shape [resamples, n]."""
-    drawn = rng.integers(0, n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=n * resamples).reshape(resamples, n).astype(float)
+def _resampled(rows: Floats, resamples: int, rng: Generator) -> Floats:
+    """Totals of resamples of n clusters: each cluster as often as it is drawn (multinomial), shape [resamples, k]."""
+    n, totals = len(rows), np.empty((resamples, rows.shape[1]))
+    some = max(1, 32_768 // n)  # as many at once as stay in the processor's cache: twice as fast as all together
+    for start in range(0, resamples, some):
+        size = min(some, resamples - start)
+        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+        totals[start : start + size] = np.bincount(drawn.ravel(), minlength=n * size).reshape(size, n) @ rows
+    return totals
 
 
 def sign_flip_p(values: ArrayLike, clusters: ArrayLike, *, rng: Generator, flips: int = 9_999) -> float:
