@@ -124,11 +124,12 @@ class _State:
 
     def confirmations(self, rule: Rule) -> list[Ballot]:
         """Second orders to ask: as many as the leading side still needs, or one of any judge."""
-        sides = sorted(
-            (Verdict.A, Verdict.B), key=lambda side: -(self.done.count(side) + sum(v is side for _, v in self.half))
-        )
-        leading = [ballot for ballot, verdict in self.half if verdict is sides[0]]
-        needed = rule.min_agree - self.done.count(sides[0])
+        said = [verdict for _, verdict in self.half]
+        size = {side: self.done.count(side) + said.count(side) for side in (Verdict.A, Verdict.B)}
+        # Of two that are as strong, the one that was heard first: never the one that comes first in the alphabet.
+        lead = next(side for side in (*said, *size) if size.get(side) == max(size.values()))
+        leading = [ballot for ballot, verdict in self.half if verdict is lead]
+        needed = rule.min_agree - self.done.count(lead)
         if leading and needed > 0:
             return leading[:needed]
         return [ballot for ballot, _ in self.half[:1]]
