@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
-from math import isnan, nan
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln
 
-from consensus.estimate import Floats
+from consensus.estimate import Floats, ratio
 
 
 def chance_of_counts(chances: ArrayLike) -> Floats:
@@ -42,7 +41,9 @@ def majority_accuracy(accuracies: ArrayLike, needed: int | None = None) -> Float
     return np.asarray(chance_of_counts(accuracies)[..., least:].sum(axis=-1))
 
 
-def correlated_majority_accuracy(accuracy: float, correlation: float, judges: int = 3, needed: int | None = None) -> float:
+def correlated_majority_accuracy(
+    accuracy: float, correlation: float, judges: int = 3, needed: int | None = None
+) -> float:
     """Chance that at least `needed` of exchangeable judges are right, whose errors have this correlation (beta-binomial).
 
     Args:
@@ -67,7 +68,7 @@ def effective_judges(judges: int, correlation: ArrayLike) -> Floats:
     Source: Kish 1965, Survey Sampling.
     """
     spread = 1 + (judges - 1) * np.asarray(correlation, dtype=float)
-    return np.divide(judges, spread, out=np.full(np.shape(spread), np.nan), where=spread > 0)
+    return ratio(np.full(np.shape(spread), float(judges)), spread)
 
 
 def one_coin_accuracies(agreement: ArrayLike) -> Floats:
@@ -81,10 +82,10 @@ def one_coin_accuracies(agreement: ArrayLike) -> Floats:
         Shape [3], in [.5, ...): above 1 says that the assumptions are false; nan where a C is not positive.
     """
     c = 2 * np.asarray(agreement, dtype=float) - 1
-    squares = np.array([c[0, 1] * c[0, 2] / c[1, 2], c[0, 1] * c[1, 2] / c[0, 2], c[0, 2] * c[1, 2] / c[0, 1]])
-    if min(c[0, 1], c[0, 2], c[1, 2]) <= 0:
+    ab, ac, bc = c[0, 1], c[0, 2], c[1, 2]
+    if not min(ab, ac, bc) > 0:
         return np.full(3, np.nan)
-    return np.asarray((1 + np.sqrt(squares)) / 2)
+    return np.asarray((1 + np.sqrt(np.array([ab * ac / bc, ab * bc / ac, ac * bc / ab]))) / 2)
 
 
 def dictator(weights: Sequence[float]) -> int | None:
@@ -97,7 +98,7 @@ def dictator(weights: Sequence[float]) -> int | None:
 def log_odds(accuracy: ArrayLike) -> Floats:
     """The weight of an independent judge's vote: log p/(1-p). Source: Nitzan & Paroush 1982, Int. Econ. Rev. 23."""
     p = np.asarray(accuracy, dtype=float)
-    return np.log(p / (1 - p))
+    return np.asarray(np.log(p / (1 - p)))
 
 
 def expected_lazy_calls(first: float, second: float) -> float:
@@ -115,5 +116,4 @@ def cheapest_line(costs: Sequence[float], differ: ArrayLike) -> tuple[tuple[int,
     chance = np.asarray(differ, dtype=float)
     line = min(permutations(range(3)), key=lambda o: costs[o[0]] + costs[o[1]] + costs[o[2]] * chance[o[0], o[1]])
     a, b, c = line
-    spent = costs[a] + costs[b] + costs[c] * float(chance[a, b])
-    return (a, b, c), nan if isnan(spent) else spent
+    return (a, b, c), costs[a] + costs[b] + costs[c] * float(chance[a, b])

@@ -24,7 +24,7 @@ class Estimate:
     """A statistic and the sums it is computed from.
 
     Attributes:
-        sums: one row per prompt with data, shape [n_prompts, k].
+        sums: one row per prompt that adds to them, shape [n_prompts, k].
         statistic: maps sums of shape [..., k] to values of shape [...]; nan where they do not define it.
         n: the units (cells, pairs, votes) that it rests on.
         share: whether it is a proportion, `sums[:, 0]` of `sums[:, 1]`, for which Wilson's interval exists.
@@ -52,7 +52,8 @@ class Estimate:
         if prompts <= most:
             return self
         group = rng.permutation(prompts) % most
-        sums = np.stack([np.bincount(group, weights=column, minlength=most) for column in self.sums.T], axis=1)
+        sums: Floats = np.zeros((most, self.sums.shape[1]))
+        np.add.at(sums, group, self.sums)
         return replace(self, sums=sums)
 
 
@@ -71,15 +72,22 @@ def estimate(
 
 
 def cluster_sums(cluster: Ints, columns: Sequence[Floats]) -> Floats:
-    """Sums of the columns by prompt, shape [n_prompts, k]; prompts without a unit are left out."""
-    present = np.bincount(cluster) > 0
-    return np.stack([np.bincount(cluster, weights=column)[present] for column in columns], axis=1)
+    """Sums of the columns by prompt, shape [n_prompts, k]; prompts that add nothing are left out."""
+    sums = np.stack([np.bincount(cluster, weights=column) for column in columns], axis=1)
+    found: Floats = sums[(sums != 0).any(axis=1)]
+    return found
+
+
+def undefined(reason: str) -> Estimate:
+    """An estimate that does not exist."""
+    return Estimate(np.zeros((0, 1)), lambda sums: np.full(sums.shape[:-1], np.nan), 0, reason=reason)
 
 
 def ratio(top: Floats, bottom: Floats) -> Floats:
     """Elementwise quotient; nan where the bottom is not positive."""
     top, bottom = np.broadcast_arrays(np.asarray(top, dtype=float), np.asarray(bottom, dtype=float))
-    return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    found: Floats = np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
+    return found
 
 
 def share_of(cluster: Ints, part: Floats, whole: Floats, *, reason: str) -> Estimate:

@@ -1,8 +1,8 @@
 """The distribution of repeat flip rates over cells, fitted to their counts.
 
-Counting the cells above a threshold goes wrong for few repeats (at 5 of them no cell ever shows a rate above .4: the plug-in tail is
-0 where .086 is true). The model: the chance of verdict a in a cell is drawn from Beta(a, b) or, as often, from Beta(b, a), since the
-names a and b mean nothing; the flip rate is the smaller of that chance and its complement.
+Counting the cells above a threshold goes wrong for few repeats: at 5 of them none ever shows more than .4, and the tail would be
+0 where .086 is true. The model: the chance of verdict a in a cell is drawn from Beta(a, b) or, as often, from Beta(b, a), since
+the names a and b mean nothing; the flip rate is the smaller of that chance and its complement.
 
 Source: Skellam 1948, J. R. Stat. Soc. B 10 (beta-binomial), folded at one half; fitted by Fisher scoring.
 """
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, betaln, digamma, gammaln
 
-from consensus.estimate import Estimate, Floats, Ints, estimate
-from consensus.flips import typical_repeats, undefined
+from consensus.estimate import Estimate, Floats, Ints, estimate, undefined
+from consensus.flips import typical_repeats
 from consensus.votes import Cells
 
 ENOUGH_REPEATS = 10
@@ -57,7 +57,7 @@ def folded_median(a: Floats, b: Floats) -> Floats:
         middle = (low + high) / 2
         right = folded_tail(a, b, middle) > 0.5
         low, high = np.where(right, middle, low), np.where(right, high, middle)
-    return (low + high) / 2
+    return np.where(np.isnan(a), np.nan, (low + high) / 2)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,8 @@ class Patterns:
         one, other = self._sides(a, b)
         ways = gammaln(self.n + 1) - gammaln(self.k + 1) - gammaln(self.n - self.k + 1)
         twins = np.where(2 * self.k == self.n, np.log(2), 0.0)  # both sides are the same outcome
-        return ways - twins + np.logaddexp(one, other) - betaln(a, b)[..., None]
+        found: Floats = ways - twins + np.logaddexp(one, other) - betaln(a, b)[..., None]
+        return found
 
     def slopes(self, a: Floats, b: Floats) -> Floats:
         """Derivatives of `log_chance` by log a and log b, shape [..., n_patterns, 2]."""
@@ -147,7 +148,9 @@ class Patterns:
 
     def _start(self, seen: Floats) -> Floats:
         steps = np.linspace(-3, 6, 28)
-        grid = np.array([(a, b) for a in steps + 1 / 6 for b in steps if a > b])  # a = b is stationary, whatever was seen
+        grid = np.array(
+            [(a, b) for a in steps + 1 / 6 for b in steps if a > b]
+        )  # a = b is stationary, whatever was seen
         log_chance = self.log_chance(*np.exp(grid.T))
         start: Floats = grid[np.argmax(seen @ log_chance.T, axis=1)]
         return start

@@ -8,7 +8,7 @@ two calls differ, without bias at any n >= 2. A tie is a verdict like a and b; t
 
 from __future__ import annotations
 
-from math import isnan, nan, sqrt
+from math import nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -57,9 +57,7 @@ def rate_of_disagreement(chance: ArrayLike) -> Floats:
     return np.where(chance <= 0.5, (1 - np.sqrt(np.maximum(0.0, 1 - 2 * chance))) / 2, np.nan)
 
 
-def flip_interval(
-    count: ArrayLike, *, level: float = 0.95, method: Literal["exact", "wilson"] = "exact"
-) -> Interval:
+def flip_interval(count: ArrayLike, *, level: float = 0.95, method: Literal["exact", "wilson"] = "exact") -> Interval:
     """Repeat flip rate of one cell, with its binomial interval.
 
     Which verdict is the minority is not known beforehand: with two verdicts the bounds are folded at one half. Below ten votes
@@ -131,13 +129,3 @@ def typical_repeats(cells: Cells) -> float:
 
 
 NO_REPEATS = "no request was asked twice"
-
-
-def undefined(reason: str) -> Estimate:
-    """An estimate that does not exist."""
-    return Estimate(np.zeros((0, 1)), lambda sums: np.full(sums.shape[:-1], np.nan), 0, reason=reason)
-
-
-def is_defined(found: Estimate) -> bool:
-    """Whether the estimate has a value."""
-    return not isnan(found.value)

@@ -25,4 +25,6 @@ def accuracy(votes: Votes, cells: Cells) -> Estimate:
     gold = votes.gold[cells.pair]
     right = cells.share[:, 0] * (gold == 1) + cells.share[:, 1] * (gold == -1)
     decided = cells.share[:, :2].sum(axis=1) * (abs(gold) == 1)
-    return share_of(cells.cluster, cells.once * right, cells.once * decided, reason="no decided vote on a pair with gold")
+    return share_of(
+        cells.cluster, cells.once * right, cells.once * decided, reason="no decided vote on a pair with gold"
+    )

@@ -119,7 +119,7 @@ class Votes:
         for name, values in (("choice", self.choice), ("gold", self.gold)):
             if len(values) and not -1 <= int(values.min()) <= int(values.max()) <= 2:
                 raise ValueError(f"{name} must be 1 (a), -1 (b), 0 (tie) or 2 (none)")
-        if len(self.weight) and not (0 < float(self.weight.min()) and np.isfinite(self.weight).all()):
+        if len(self.weight) and not (float(self.weight.min()) > 0 and np.isfinite(self.weight).all()):
             raise ValueError("weights are inverse probabilities: positive and finite")
 
 
@@ -174,18 +174,21 @@ class Cells:
     @property
     def valid(self) -> Floats:
         """Votes that are no abstentions, shape [n_cells]."""
-        return self.count[:, :3].sum(axis=1)
+        found: Floats = self.count[:, :3].sum(axis=1)
+        return found
 
     @property
     def share(self) -> Floats:
         """Share of a cell's votes for a, for b, of ties, of abstentions, shape [n_cells, 4]; rows add up to 1."""
-        return self.count / self.count.sum(axis=1, keepdims=True)
+        found: Floats = self.count / self.count.sum(axis=1, keepdims=True)
+        return found
 
     @property
     def opinion(self) -> Floats:
         """Share of the votes that are no abstentions for a, for b, of ties, shape [n_cells, 3]; nan without one."""
         with np.errstate(invalid="ignore"):
-            return self.count[:, :3] / self.valid[:, None]
+            found: Floats = self.count[:, :3] / self.valid[:, None]
+        return found
 
     def in_both_orders(self) -> tuple[Cells, Cells]:
         """The cells of judges and pairs seen in both orders, completion a first and b first, row by row the same pair."""
