@@ -46,10 +46,11 @@ class Shown(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a pair is kept (the first two) or dropped (the others)."""
+    """Why a pair is kept (the first three) or dropped (the others)."""
 
     AGREED = "agreed"  # one side reached min_agree
     PLURALITY = "plurality"  # it did not, but leads, and drop_pair_if_split is off
+    CONFIDENT = "confident"  # the rule still has too few votes, but the judges' reliability makes one side sure enough
     SPLIT = "split"  # enough verdicts, no side reached min_agree
     TIE = "tie"  # the panel agrees that neither is better
     UNSTABLE = "unstable"  # too few verdicts, because judges contradicted themselves between the two orders
@@ -58,7 +59,7 @@ class Reason(StrEnum):
     @property
     def keeps(self) -> bool:
         """Whether a pair with this reason goes into the dataset."""
-        return self in (Reason.AGREED, Reason.PLURALITY)
+        return self in (Reason.AGREED, Reason.PLURALITY, Reason.CONFIDENT)
 
 
 @dataclass(frozen=True, slots=True)
