@@ -15,8 +15,9 @@ from itertools import combinations
 
 import numpy as np
 
+from consensus.clusters import Floats, Ints
 from consensus.condorcet import effective_judges, majority_accuracy
-from consensus.estimate import Bools, Estimate, Floats, Ints, estimate, ratio, share_of, undefined
+from consensus.estimate import Bools, Estimate, estimate, ratio, share_of, undefined
 from consensus.votes import Cells, Votes
 
 

@@ -21,7 +21,8 @@ from itertools import product
 
 import numpy as np
 
-from consensus.estimate import Estimate, Floats, Ints, estimate, ratio, undefined
+from consensus.clusters import Floats, Ints
+from consensus.estimate import Estimate, estimate, ratio, undefined
 from consensus.votes import Cells
 
 

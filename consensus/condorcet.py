@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betaln, gammaln
 
-from consensus.estimate import Floats, ratio
+from consensus.clusters import Floats
+from consensus.estimate import ratio
 
 
 def chance_of_counts(chances: ArrayLike) -> Floats:
@@ -69,23 +70,6 @@ def effective_judges(judges: int, correlation: ArrayLike) -> Floats:
     """
     spread = 1 + (judges - 1) * np.asarray(correlation, dtype=float)
     return ratio(np.full(np.shape(spread), float(judges)), spread)
-
-
-def one_coin_accuracies(agreement: ArrayLike) -> Floats:
-    """Accuracy of three judges from how often each two agree, without gold: if they err independently and are no worse than chance.
-
-    (2 p_i - 1)^2 = C_ij C_ik / C_jk with C = 2 agreement - 1.
-
-    Args:
-        agreement: shape [3, 3], symmetric; the diagonal is not read.
-    Returns:
-        Shape [3], in [.5, ...): above 1 says that the assumptions are false; nan where a C is not positive.
-    """
-    c = 2 * np.asarray(agreement, dtype=float) - 1
-    ab, ac, bc = c[0, 1], c[0, 2], c[1, 2]
-    if not min(ab, ac, bc) > 0:
-        return np.full(3, np.nan)
-    return np.asarray((1 + np.sqrt(np.array([ab * ac / bc, ab * bc / ac, ac * bc / ab]))) / 2)
 
 
 def dictator(weights: Sequence[float]) -> int | None:

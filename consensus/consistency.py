@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consensus.estimate import Bools, Estimate, Floats, Ints, ratio, share_of
+from consensus.clusters import Floats, Ints
+from consensus.estimate import Bools, Estimate, ratio, share_of
 from consensus.nouns import Shown
 from consensus.rule import Rule, seats, shown
 from consensus.votes import TIE, A, B, Votes

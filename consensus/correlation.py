@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from consensus.estimate import Floats
+from consensus.clusters import Floats
 from consensus.intervals import Interval
 
 FEWEST = 6

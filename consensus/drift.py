@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from consensus.estimate import Floats, ratio
+from consensus.clusters import Floats
+from consensus.estimate import ratio
 
 BETS = (-0.5, -0.25, -0.1, -0.05, 0.05, 0.1, 0.25, 0.5)
 """Shares of the largest admissible bet; below 0 the gambler bets on fewer hits."""

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, betaln, digamma, gammaln
 
-from consensus.estimate import Estimate, Floats, Ints, estimate, undefined
+from consensus.clusters import Floats, Ints
+from consensus.estimate import Estimate, estimate, undefined
 from consensus.flips import typical_repeats
 from consensus.votes import Cells
 

@@ -13,10 +13,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, betaincinv, ndtri
+from scipy.special import bdtr, ndtri
 
-from consensus.estimate import Estimate, Floats, ratio, share_of
-from consensus.intervals import Interval
+from consensus.clusters import Floats
+from consensus.estimate import Estimate, ratio, share_of
+from consensus.intervals import Interval, clopper_pearson
 from consensus.votes import Cells
 
 
@@ -73,18 +74,14 @@ def flip_interval(count: ArrayLike, *, level: float = 0.95, method: Literal["exa
     n, k = int(count.sum()), int(count.sum() - count.max(initial=0))
     if n == 0:
         return Interval(nan, nan, nan, 0)
-    low, high = {"exact": clopper_pearson, "wilson": wilson_bounds}[method](k, n, level=level)
+    if method == "exact":
+        exact = clopper_pearson(k, n, level=level)
+        low, high = exact.low, exact.high
+    else:
+        low, high = wilson_bounds(k, n, level=level)
     if np.count_nonzero(count) <= 2:
         low, high = fold(low, high)
     return Interval(k / n, low, high, n)
-
-
-def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:
-    """Exact bounds for a probability from k of n. Source: Clopper & Pearson 1934, Biometrika 26."""
-    tail = (1 - level) / 2
-    low = float(betaincinv(k, n - k + 1, tail)) if k > 0 else 0.0
-    high = float(betaincinv(k + 1, n - k, 1 - tail)) if k < n else 1.0
-    return low, high
 
 
 def wilson_bounds(k: int, n: int, *, level: float = 0.95) -> tuple[float, float]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr
 
-from consensus.estimate import Estimate, Floats, Ints, estimate, ratio, share_of
+from consensus.clusters import Floats, Ints
+from consensus.estimate import Estimate, estimate, ratio, share_of
 from consensus.flips import disagreement
 from consensus.votes import Cells
 

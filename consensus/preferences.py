@@ -9,7 +9,8 @@ import numpy as np
 from scipy.special import expit, stdtrit
 
 from consensus.agreement import Panel
-from consensus.estimate import Estimate, Floats, Ints, cluster_sums, estimate, ratio, share_of, undefined
+from consensus.clusters import Floats, Ints
+from consensus.estimate import Estimate, estimate, prompt_sums, ratio, share_of, undefined
 from consensus.intervals import Interval
 from consensus.votes import Cells
 
@@ -100,7 +101,7 @@ def odds_ratio(for_a: Floats, for_b: Floats, covariates: Floats, cluster: Ints, 
     if fitted is None:
         return OddsRatio(nothing, "it, order or gold tells every choice, or they cannot be told apart: no finite odds")
     beta, bread = fitted
-    scores = cluster_sums(cluster[used], list((x * (a - total * expit(x @ beta))[:, None]).T))
+    scores = prompt_sums(cluster[used], list((x * (a - total * expit(x @ beta))[:, None]).T))
     groups = len(scores)
     if groups < 2:
         return OddsRatio(Interval(exp(beta[0]), nan, nan, len(a)))

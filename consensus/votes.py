@@ -16,7 +16,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from consensus.estimate import Bools, Floats, Ints
+from consensus.clusters import Floats, Ints
+from consensus.estimate import Bools
 
 A, B, TIE, ABSTAIN = 1, -1, 0, 2
 """What a vote chose, as a number; a, b and tie are the judge's opinion in {+1, -1, 0}."""
