@@ -15,7 +15,7 @@ from itertools import combinations
 
 import numpy as np
 
-from consensus.clusters import Floats, Ints
+from consensus.clusters import Floats, Ints, tally
 from consensus.condorcet import effective_judges, majority_accuracy
 from consensus.estimate import Bools, Estimate, estimate, ratio, share_of, undefined
 from consensus.votes import Cells, Votes
@@ -48,9 +48,7 @@ class Panel:
         judges = len(votes.judges)
         place = row * judges + cells.judge
         shape = (len(pairs), judges)
-        count = np.stack(
-            [np.bincount(place, weights=c, minlength=shape[0] * judges) for c in cells.count[:, :3].T], axis=1
-        )
+        count = np.stack([tally(place, column, shape[0] * judges) for column in cells.count[:, :3].T], axis=1)
         weight = np.full(shape[0] * judges, np.inf)
         np.minimum.at(weight, place, cells.once)
         total = count.sum(axis=1)
@@ -183,7 +181,7 @@ def _coincidences(panel: Panel) -> tuple[Floats, Floats, Floats, Floats]:
         same += 2 * weight * (panel.opinion[:, one] * panel.opinion[:, other]).sum(axis=1)
     seen = panel.valid.sum(axis=1)
     opinions = np.einsum("pj,pjc->pc", panel.weight * (seen > 1)[:, None], panel.opinion)
-    return same, together, opinions, np.maximum(seen, panel.planned or 0).astype(float)
+    return same, together, opinions, np.maximum(seen, max(2, panel.planned or 0)).astype(float)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,13 +16,16 @@ import numpy as np
 from scipy.special import betainc, betaln, digamma, gammaln
 
 from consensus.clusters import Floats, Ints
-from consensus.estimate import Estimate, estimate, undefined
+from consensus.estimate import Bools, Estimate, estimate, undefined
 from consensus.flips import typical_repeats
 from consensus.votes import Cells
 
 ENOUGH_REPEATS = 10
 _IDENTIFIED = 4  # 2 and 3 votes show one number (how often they differ), the model has two
-_LOW, _HIGH = -5.0, 9.0  # of log a and log b; at the ends the distribution is a point or two
+_LOW, _HIGH = -5.0, 9.0  # of log a and log b; at the ends the distribution is all but a point or two
+_STILL = 1e-9  # log likelihood per cell
+_POINTS = [(a, b) for a in np.linspace(-3, 8, 23) for b in np.linspace(-3, 8, 23) if a > b]
+_GRIDS = [np.array([p for p in _POINTS if (p[0] - p[1] < 0.9) is near]) for near in (True, False)]
 _BATCH = 512
 
 
@@ -85,7 +88,7 @@ class Patterns:
 
     def log_chance(self, a: Floats, b: Floats) -> Floats:
         """Log probability of each pattern given its n, shape [..., n_patterns]."""
-        one, other = self._sides(a, b)
+        one, other = self._log_ways(a, b)
         ways = gammaln(self.n + 1) - gammaln(self.k + 1) - gammaln(self.n - self.k + 1)
         twins = np.where(2 * self.k == self.n, np.log(2), 0.0)  # both sides are the same outcome
         found: Floats = ways - twins + np.logaddexp(one, other) - betaln(a, b)[..., None]
@@ -93,7 +96,7 @@ class Patterns:
 
     def slopes(self, a: Floats, b: Floats) -> Floats:
         """Derivatives of `log_chance` by log a and log b, shape [..., n_patterns, 2]."""
-        one, other = self._sides(a, b)
+        one, other = self._log_ways(a, b)
         first = np.exp(one - np.logaddexp(one, other))
         a, b, n, k = a[..., None], b[..., None], self.n, self.k
         common = digamma(a + b) - digamma(a + b + n)
@@ -101,7 +104,7 @@ class Patterns:
         by_b = first * digamma(b + n - k) + (1 - first) * digamma(b + k) - digamma(b) + common
         return np.stack([a * by_a, b * by_b], axis=-1)
 
-    def _sides(self, a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    def _log_ways(self, a: Floats, b: Floats) -> tuple[Floats, Floats]:
         a, b = a[..., None], b[..., None]
         return betaln(a + self.k, b + self.n - self.k), betaln(a + self.n - self.k, b + self.k)
 
@@ -124,17 +127,24 @@ class Patterns:
         return found.max(axis=1).reshape(shape), found.min(axis=1).reshape(shape)
 
     def _fit(self, seen: Floats) -> Floats:
-        """Fisher scoring from the best point of a grid, all rows at once, until each stands still."""
-        theta, damping, active = self._start(seen), np.full(len(seen), 1e-3), np.arange(len(seen))
+        """The better of two climbs, as a likelihood may have a summit on either side of a shallow valley along a = b."""
+        ends = [self._climb(seen, grid) for grid in _GRIDS]
+        heights = [(seen * self.log_chance(*np.exp(end.T))).sum(axis=1) for end in ends]
+        return np.exp(np.where((heights[0] > heights[1])[:, None], *ends))
+
+    def _climb(self, seen: Floats, grid: Floats) -> Floats:
+        """Log a and log b by Fisher scoring from the best point of a grid, all rows at once, until each stands still."""
+        theta = grid[np.argmax(seen @ self.log_chance(*np.exp(grid.T)).T, axis=1)]
+        damping, active = np.full(len(seen), 1e-3), np.arange(len(seen))
         for _ in range(60):
-            theta[active], damping[active], moved = self._step(seen[active], theta[active], damping[active])
-            active = active[moved > 1e-5]
+            theta[active], damping[active], moving = self._step(seen[active], theta[active], damping[active])
+            active = active[moving]
             if not len(active):
                 break
-        return np.exp(theta)
+        return theta
 
-    def _step(self, seen: Floats, theta: Floats, damping: Floats) -> tuple[Floats, Floats, Floats]:
-        """One step, taken where it climbs and damped where it does not (Levenberg); and how far it went or tried to go."""
+    def _step(self, seen: Floats, theta: Floats, damping: Floats) -> tuple[Floats, Floats, Bools]:
+        """One step, taken where it climbs and damped where it does not (Levenberg); and whether there was anything to gain."""
         log_chance, slope = self.log_chance(*np.exp(theta.T)), self.slopes(*np.exp(theta.T))
         expected = seen @ (self.n[:, None] == self.n) * np.exp(log_chance)
         information = np.matmul((expected[..., None] * slope).swapaxes(1, 2), slope)
@@ -144,17 +154,8 @@ class Patterns:
         trial = np.clip(theta + step, _LOW, _HIGH)
         gain = (seen * (self.log_chance(*np.exp(trial.T)) - log_chance)).sum(axis=1)
         climbs = gain >= 0
-        moved = np.where(np.abs(gain) > 1e-12, np.abs(trial - theta).max(axis=1), 0.0)
-        return np.where(climbs[:, None], trial, theta), np.where(climbs, damping / 8, damping * 8), moved
-
-    def _start(self, seen: Floats) -> Floats:
-        steps = np.linspace(-3, 6, 28)
-        grid = np.array(
-            [(a, b) for a in steps + 1 / 6 for b in steps if a > b]
-        )  # a = b is stationary, whatever was seen
-        log_chance = self.log_chance(*np.exp(grid.T))
-        start: Floats = grid[np.argmax(seen @ log_chance.T, axis=1)]
-        return start
+        moving = (np.abs(gain) > _STILL) & (np.abs(trial - theta).max(axis=1) > 1e-5)
+        return np.where(climbs[:, None], trial, theta), np.where(climbs, damping / 8, damping * 8), moving
 
 
 def _fitted(cells: Cells, value: Callable[[Floats, Floats], Floats]) -> Estimate:
