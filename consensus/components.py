@@ -120,16 +120,17 @@ class Study:
 def reliability(found: Components, design: Design) -> Floats:
     """Share of the variance of a panel's mean verdict that comes again when the same panel labels the pair again, in [0, 1].
 
-    Components below 0 count as 0. Undefined where a component is, or all of them are 0.
+    There are but two orders: asking in both leaves nothing of what they do to chance (a fixed facet), and half of each order
+    component counts as seen in the pair. With one, each judge's order is drawn anew. Components below 0 count as 0. Undefined
+    where a component is, or all of them are 0.
     """
     pair, judge, order, three_way, residual = (
         np.where(np.isnan(x), np.nan, np.maximum(x, 0.0))
         for x in (found.pair, found.pair_judge, found.pair_order, found.pair_judge_order, found.residual)
     )
-    again = pair + judge / design.judges
-    views = design.judges * design.orders
-    noise = order / design.orders + three_way / views + residual / design.calls
-    return ratio(again, again + noise)
+    again = pair + order / 2 + (judge + three_way / 2) / design.judges
+    drawn = (order + three_way) / 2 / design.judges if design.orders == 1 else 0.0
+    return ratio(again, again + drawn + residual / design.calls)
 
 
 def predicted_consistency(rho: Floats) -> Floats:

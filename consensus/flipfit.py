@@ -23,9 +23,9 @@ from consensus.votes import Cells
 ENOUGH_REPEATS = 10
 _IDENTIFIED = 4  # 2 and 3 votes show one number (how often they differ), the model has two
 _LOW, _HIGH = -5.0, 9.0  # of log a and log b; at the ends the distribution is all but a point or two
-_STILL = 1e-9  # log likelihood per cell
+_STILL = 1e-8  # log likelihood per cell
 _POINTS = [(a, b) for a in np.linspace(-3, 8, 23) for b in np.linspace(-3, 8, 23) if a > b]
-_GRIDS = [np.array([p for p in _POINTS if (p[0] - p[1] < 0.9) is near]) for near in (True, False)]
+_GRIDS = [np.array([p for p in _POINTS if (p[0] - p[1] < 0.9) == near]) for near in (True, False)]
 _BATCH = 512
 
 
@@ -136,7 +136,7 @@ class Patterns:
         """Log a and log b by Fisher scoring from the best point of a grid, all rows at once, until each stands still."""
         theta = grid[np.argmax(seen @ self.log_chance(*np.exp(grid.T)).T, axis=1)]
         damping, active = np.full(len(seen), 1e-3), np.arange(len(seen))
-        for _ in range(60):
+        for _ in range(30):
             theta[active], damping[active], moving = self._step(seen[active], theta[active], damping[active])
             active = active[moving]
             if not len(active):

@@ -37,7 +37,9 @@ def recorded_votes(folder):
 
 def random_votes(rng, *, pairs=12, judges=3, repeats=3, prompts=None, missing=0.2, weighted=False):
     """Votes of every kind, some missing: for laws and slow references. Weights are nested, as real ones are."""
-    grid = np.stack(np.meshgrid(np.arange(pairs), np.arange(judges), [0, 1], np.arange(repeats)), axis=-1).reshape(-1, 4)
+    grid = np.stack(np.meshgrid(np.arange(pairs), np.arange(judges), [0, 1], np.arange(repeats)), axis=-1).reshape(
+        -1, 4
+    )
     grid = grid[rng.random(len(grid)) >= missing]
     pair, judge, first, repeat = grid.T
     quality = rng.normal(0, 1, pairs)

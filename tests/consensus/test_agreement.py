@@ -42,9 +42,7 @@ from consensus.votes import ABSTAIN, TIE, A, B, Cells, Votes
 from tests.consensus.recorded import covers, random_votes
 
 TABLES = st.integers(0, 100_000).map(
-    lambda seed: np.random.default_rng(seed).choice(
-        [A, B, TIE, ABSTAIN], p=[0.4, 0.3, 0.2, 0.1], size=(15, 4)
-    )
+    lambda seed: np.random.default_rng(seed).choice([A, B, TIE, ABSTAIN], p=[0.4, 0.3, 0.2, 0.1], size=(15, 4))
 )
 
 

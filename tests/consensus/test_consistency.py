@@ -97,7 +97,9 @@ def test_figures_are_those_of_comparing_every_two_runs(seed, n_runs):
     runs = Relabels.of_labels(labels, np.arange(20))
     n = len(twos) * 20
     assert same_outcome(runs).value == pytest.approx(alike / n)
-    assert same_label_if_kept_twice(runs).value == pytest.approx(same / kept_twice if kept_twice else np.nan, nan_ok=True)
+    assert same_label_if_kept_twice(runs).value == pytest.approx(
+        same / kept_twice if kept_twice else np.nan, nan_ok=True
+    )
     assert same_label_if_kept_once(runs).value == pytest.approx(same / kept if kept else np.nan, nan_ok=True)
     assert churn(runs).value == pytest.approx((either - kept_twice) / either)
     assert retention(runs).value == pytest.approx((labels != DROPPED).mean())

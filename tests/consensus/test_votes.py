@@ -79,7 +79,9 @@ def test_weights_of_one_are_no_weights_and_equal_weights_change_no_mean(seed):
         cluster=votes.cluster,
         gold=votes.gold,
     )
-    assert figures(heavy)[:-1] == pytest.approx(figures(votes)[:-1], nan_ok=True)  # alpha corrects for the number of pairs
+    assert figures(heavy)[:-1] == pytest.approx(
+        figures(votes)[:-1], nan_ok=True
+    )  # alpha corrects for the number of pairs
 
 
 @given(SEEDS)
