@@ -1,20 +1,21 @@
 """A statistic as a function of sums over prompts: all that an interval by whole prompts needs.
 
 The pairs of one prompt are not independent. So every statistic of the audit is written as a function of sums, one row of sums
-per prompt: its value comes from their total, and an interval from totals in which prompts are left out or drawn again, by
-`bootstrap.bca(found.sums, found.statistic, rng=rng)`.
+per prompt: its value comes from their total, and its interval from how the prompts differ (`interval`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import isnan
+from math import isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
+from consensus.bootstrap import bca
 from consensus.clusters import Floats, Ints, cluster_sums
+from consensus.intervals import Interval, wilson
 
 Bools = NDArray[np.bool_]
 Statistic = Callable[[Floats], Floats]
@@ -56,6 +57,26 @@ def estimate(
     """
     found = Estimate(prompt_sums(cluster, columns), statistic, n, share)
     return replace(found, reason=reason) if isnan(found.value) else found
+
+
+def interval(found: Estimate, *, rng: np.random.Generator, level: float = 0.95, resamples: int = 2000) -> Interval:
+    """Interval of an estimate by whole prompts: Wilson's for a proportion, else the bootstrap's (BCa).
+
+    Args:
+        rng: decides the resamples; a proportion needs none.
+        resamples: of the bootstrap.
+    Returns:
+        Value and bounds; `n` counts the estimate's units. Undefined bounds are nan: below two prompts, or where a mean of shares
+        is the same in every prompt, so that its spread was never seen.
+    """
+    if not found.share:
+        return bca(found.sums, found.statistic, rng=rng, level=level, resamples=resamples, n=found.n)
+    part, whole = found.sums[found.sums[:, 1] > 0].T
+    each = np.round(part / whole, 12)  # 1 must be 1, or "all" would not be seen
+    if len(each) and np.ptp(each) == 0 and 0 < each[0] < 1:
+        return Interval(found.value, nan, nan, found.n)
+    bounds = wilson(each, np.arange(len(each)), weights=whole, level=level)
+    return replace(bounds, n=found.n)
 
 
 def prompt_sums(cluster: Ints, columns: Sequence[Floats]) -> Floats:

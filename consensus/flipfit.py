@@ -108,11 +108,12 @@ class Patterns:
         a, b = a[..., None], b[..., None]
         return betaln(a + self.k, b + self.n - self.k), betaln(a + self.n - self.k, b + self.k)
 
-    def fit(self, seen: Floats) -> tuple[Floats, Floats]:
+    def fit(self, seen: Floats, near: tuple[float, float] | None = None) -> tuple[Floats, Floats]:
         """Maximum likelihood (a, b), a >= b, of each row of weights per pattern.
 
         Args:
             seen: shape [..., n_patterns].
+            near: (a, b) from which to climb, for samples drawn from one whose fit is known; else from the best points of a grid.
         Returns:
             a and b of shape [...]; nan where no cell has four votes or nothing flipped.
         """
@@ -122,19 +123,22 @@ class Patterns:
         places = np.flatnonzero(usable)
         for start in range(0, len(places), _BATCH):
             batch = places[start : start + _BATCH]
-            found[batch] = self._fit(rows[batch] / rows[batch].sum(axis=1, keepdims=True))
+            scaled = rows[batch] / rows[batch].sum(axis=1, keepdims=True)
+            found[batch] = np.exp(self._fit(scaled) if near is None else self._climb(scaled, _apart(near, len(batch))))
         shape = seen.shape[:-1]
         return found.max(axis=1).reshape(shape), found.min(axis=1).reshape(shape)
 
     def _fit(self, seen: Floats) -> Floats:
         """The better of two climbs, as a likelihood may have a summit on either side of a shallow valley along a = b."""
-        ends = [self._climb(seen, grid) for grid in _GRIDS]
-        heights = [(seen * self.log_chance(*np.exp(end.T))).sum(axis=1) for end in ends]
-        return np.exp(np.where((heights[0] > heights[1])[:, None], *ends))
+        ends = []
+        for grid in _GRIDS:
+            heights = seen @ self.log_chance(*np.exp(grid.T)).T
+            ends.append(self._climb(seen, grid[np.argmax(heights, axis=1)]))
+        one, other = ((seen * self.log_chance(*np.exp(end.T))).sum(axis=1) for end in ends)
+        return np.where((one > other)[:, None], *ends)
 
-    def _climb(self, seen: Floats, grid: Floats) -> Floats:
-        """Log a and log b by Fisher scoring from the best point of a grid, all rows at once, until each stands still."""
-        theta = grid[np.argmax(seen @ self.log_chance(*np.exp(grid.T)).T, axis=1)]
+    def _climb(self, seen: Floats, theta: Floats) -> Floats:
+        """Log a and log b by Fisher scoring from `theta`, all rows at once, until each stands still."""
         damping, active = np.full(len(seen), 1e-3), np.arange(len(seen))
         for _ in range(30):
             theta[active], damping[active], moving = self._step(seen[active], theta[active], damping[active])
@@ -158,6 +162,13 @@ class Patterns:
         return np.where(climbs[:, None], trial, theta), np.where(climbs, damping / 8, damping * 8), moving
 
 
+def _apart(near: tuple[float, float], rows: int) -> Floats:
+    """Log a and log b to climb from, shape [rows, 2]; never on a = b, where every likelihood is level across."""
+    log_a, log_b = np.log(near)
+    off = max(0.0, 0.3 - (log_a - log_b)) / 2
+    return np.tile([log_a + off, log_b - off], (rows, 1))
+
+
 def _fitted(cells: Cells, value: Callable[[Floats, Floats], Floats]) -> Estimate:
     """An estimate that is a function of the fitted (a, b)."""
     decided = cells.count[:, :2].sum(axis=1).astype(np.int64)
@@ -168,10 +179,12 @@ def _fitted(cells: Cells, value: Callable[[Floats, Floats], Floats]) -> Estimate
     patterns = Patterns.of(n)
     place = patterns.index(n, k)
     columns = [np.where(place == p, repeated.twice, 0.0) for p in range(len(patterns.n))]
+    a, b = (float(x) for x in patterns.fit(np.array([column.sum() for column in columns])))
+    near = None if np.isnan(a) else (a, b)
     return estimate(
         repeated.cluster,
         columns,
-        lambda sums: value(*patterns.fit(sums)),
+        lambda sums: value(*patterns.fit(sums, near)),
         n=len(n),
         reason=f"needs cells with {_IDENTIFIED} or more decided votes, and a flip in at least one",
     )

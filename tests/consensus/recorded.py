@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from consensus.bootstrap import bca
+from consensus.estimate import interval
 from consensus.votes import ABSTAIN, NO_GOLD, TIE, A, B, Cells, Votes
 
 CHOICE = {"a": A, "b": B, "tie": TIE, None: ABSTAIN}
@@ -67,7 +67,7 @@ def called(chance_of_a, first, *, rng, prompts=None, gold=None):
         chance_of_a: shape [n_pairs, n_judges, n_calls].
         first: whether a was shown first, of the same shape; calls of one order are each other's repeats.
     """
-    pairs, judges, calls = chance_of_a.shape
+    pairs, judges, _ = chance_of_a.shape
     pair, judge, call = (x.ravel() for x in np.indices(chance_of_a.shape))
     first = np.broadcast_to(first, chance_of_a.shape)
     before = np.cumsum(first, axis=2) - first
@@ -90,6 +90,6 @@ def cells_of(votes, judge=0):
 
 
 def covers(found, truth, rng):
-    """Whether the 95 % cluster BCa interval of an estimate holds the truth."""
-    interval = bca(found.sums, found.statistic, rng=rng, resamples=400)
-    return interval.low <= truth <= interval.high
+    """Whether the 95 % interval of an estimate holds the truth."""
+    bounds = interval(found, rng=rng, resamples=400)
+    return bounds.low <= truth <= bounds.high

@@ -234,7 +234,7 @@ def test_without_correlation_the_beta_binomial_is_the_binomial(p, judges):
 
 
 def test_a_correlation_outside_its_range_is_refused():
-    with pytest.raises(ValueError, match="correlation -0.1"):
+    with pytest.raises(ValueError, match=r"correlation -0\.1"):
         correlated_majority_accuracy(0.8, -0.1)
 
 
