@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from consensus.clusters import Floats, Ints
 from consensus.estimate import Bools, Estimate, ratio, share_of
@@ -43,7 +44,8 @@ class Relabels:
 
         Args:
             votes: with `pair_ids`, and `judges` in the panel's order, for these decide who is asked in which order.
-            redrawn: every other run swaps the order of all its ballots, as if the rotation had been drawn again.
+            redrawn: every other run swaps the order of all its ballots, as if the rotation had been drawn again; of no effect
+                under a rule that asks in both.
         """
         if not votes.pair_ids:
             raise ValueError("the names of the pairs decide which order makes the label: pass pair_ids")
@@ -178,13 +180,13 @@ def _plan(votes: Votes, pairs: Ints, rule: Rule) -> tuple[Bools, Bools]:
     return seated, a_first
 
 
-def _tables(votes: Votes, pairs: Ints) -> tuple[Ints, Floats]:
+def _tables(votes: Votes, pairs: Ints) -> tuple[NDArray[np.int8], Floats]:
     """What was chosen and with which weight, by pair, repeat, judge and order; shapes [n_pairs, n_repeats, n_judges, 2]."""
     row = np.full(votes.n_pairs, -1)
     row[pairs] = np.arange(len(pairs))
     used = row[votes.pair] >= 0
     shape = (len(pairs), int(votes.repeat.max(initial=0)) + 1, len(votes.judges), 2)
     place = (row[votes.pair[used]], votes.repeat[used], votes.judge[used], np.where(votes.first[used], 0, 1))
-    choice, weight = np.full(shape, _MISSING), np.zeros(shape)
+    choice, weight = np.full(shape, _MISSING, np.int8), np.zeros(shape)
     choice[place], weight[place] = votes.choice[used], votes.weight[used]
     return choice, weight

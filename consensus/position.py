@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import bdtr
 
 from consensus.clusters import Floats, Ints
-from consensus.estimate import Estimate, estimate, ratio, share_of
+from consensus.estimate import Estimate, estimate, first_of_second, ratio, share_of
 from consensus.flips import disagreement
 from consensus.votes import Cells
 
@@ -109,7 +109,7 @@ def order_sensitivity(swaps: Swaps) -> Estimate:
     return estimate(
         swaps.cluster[known],
         [weight * excess, weight],
-        lambda sums: ratio(sums[..., 0], sums[..., 1]),
+        first_of_second,
         n=int(known.sum()),
         reason="no pair was asked twice in each of the two orders",
     )
@@ -127,7 +127,7 @@ def preference_fairness(swaps: Swaps) -> Estimate:
     return estimate(
         swaps.cluster,
         [swaps.weight * lean, swaps.weight],
-        lambda sums: ratio(sums[..., 0], sums[..., 1]),
+        first_of_second,
         n=len(lean),
         reason=ONE_ORDER,
     )
