@@ -186,5 +186,6 @@ def _fitted(cells: Cells, value: Callable[[Floats, Floats], Floats]) -> Estimate
         columns,
         lambda sums: value(*patterns.fit(sums, near)),
         n=len(n),
+        skewed=True,
         reason=f"needs cells with {_IDENTIFIED} or more decided votes, and a flip in at least one",
     )

@@ -85,7 +85,7 @@ def figures(votes: Votes, rng: np.random.Generator) -> tuple[dict[str, object], 
     def bounded(found):
         nonlocal made
         made += 1
-        kind = "Wilson" if found.share else "BCa, flip fit" if "_fitted" in found.statistic.__qualname__ else "BCa"
+        kind = "Wilson" if found.share else "BCa (flip fit)" if found.skewed else "jackknife"
         return timed(f"intervals: {kind}", lambda: interval(found, rng=rng))
 
     cells = timed("cells", lambda: Cells.of(votes))

@@ -9,9 +9,14 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
+from scipy.stats import ttest_1samp
 
-from consensus.estimate import estimate, interval, ratio, share_of, undefined
+from consensus.agreement import Panel, krippendorff_alpha
+from consensus.estimate import estimate, interval, jackknife, ratio, share_of, undefined
 from consensus.intervals import wilson
+from consensus.votes import Cells
+from tests.consensus.recorded import called
 
 RNG = np.random.default_rng(0)
 
@@ -37,6 +42,41 @@ def test_the_spread_of_a_ratios_sums_is_the_cluster_robust_error_of_statsmodels(
     own = np.sqrt(residual @ residual) / 50
     fitted = sm.OLS(y, np.ones(50)).fit(cov_type="cluster", cov_kwds={"groups": cluster, "use_correction": False})
     assert own == pytest.approx(fitted.bse[0])
+
+
+def test_the_jackknife_of_a_mean_is_the_t_interval():
+    y = np.random.default_rng(3).normal(0, 1, 40)
+    found = estimate(np.arange(40), [y, np.ones(40)], lambda s: ratio(s[..., 0], s[..., 1]), n=40, reason="")
+    expected = ttest_1samp(y, 0).confidence_interval()
+    bounds = jackknife(found, rng=RNG)
+    assert (bounds.low, bounds.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_jackknife_says_nothing_where_no_prompt_makes_a_difference_or_one_makes_all():
+    same = estimate(np.arange(9), [np.ones(9), np.ones(9)], lambda s: ratio(s[..., 0], s[..., 1]), n=9, reason="")
+    lonely = estimate(
+        np.arange(2), [np.ones(2), np.array([1.0, 0])], lambda s: ratio(s[..., 0], s[..., 1]), n=2, reason=""
+    )
+    for found in (same, lonely):
+        assert isnan(jackknife(found, rng=RNG).low)
+        assert not isnan(found.value)
+
+
+@pytest.mark.slow
+def test_alpha_of_twenty_eight_prompts_is_held_by_its_interval_as_often_as_promised():
+    rng = np.random.default_rng(4)
+
+    def alpha(prompts):
+        cluster = np.repeat(np.arange(prompts), rng.integers(1, 5, prompts))
+        lean = rng.normal(0, 0.8, prompts)[cluster] + rng.normal(0, 0.8, len(cluster))
+        chance = expit(lean[:, None, None] + rng.normal(0, 0.6, (len(cluster), 3, 1)))
+        votes = called(chance, True, rng=rng, prompts=cluster)
+        return krippendorff_alpha(Panel.of(votes, Cells.of(votes)))
+
+    truth = alpha(60_000).value
+    bounds = [interval(alpha(28), rng=rng) for _ in range(800)]
+    held = np.mean([found.low <= truth <= found.high for found in bounds])
+    assert 0.925 <= held <= 0.975
 
 
 def test_all_right_is_bounded_by_the_rule_of_three_on_prompts_and_never_certain():
