@@ -151,6 +151,11 @@ def test_reliability_by_hand():
     assert predicted_consistency(np.array(0.8)) == pytest.approx(0.9)
 
 
+def test_a_component_below_zero_counts_as_none():
+    below, none = (Components(*(np.array(x) for x in (0.3, 0.2, order, 0.0, 0.3))) for order in (-0.1, 0.0))
+    assert reliability(below, Design(3, 1, 1)) == reliability(none, Design(3, 1, 1))
+
+
 @given(st.floats(0.55, 0.999))
 def test_the_cheapest_design_reaches_the_target_and_nothing_cheaper_does(target):
     prices = [1.0, 2.0, 4.0]

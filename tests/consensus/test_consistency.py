@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations, product
 
 import numpy as np
@@ -120,6 +121,14 @@ def test_redrawn_orders_make_a_judge_that_always_says_first_disagree_with_itself
     rule = Rule()
     assert same_outcome(Relabels.of_votes(votes, rule)).value == 1
     assert same_outcome(Relabels.of_votes(votes, rule, redrawn=True)).value == 0
+
+
+def test_a_pair_weighs_as_much_as_its_second_run_was_rare():
+    first = np.ones((4, 3, 3), bool)
+    votes = called(np.ones((4, 3, 3)), first, rng=np.random.default_rng(0))
+    weight = np.array([1.0, 50.0, 70.0])[votes.repeat]
+    runs = Relabels.of_votes(replace(votes, weight=weight), Rule(rotate=False))
+    assert list(runs.weight) == [50] * 4
 
 
 def test_names_of_pairs_are_needed_to_know_which_ballots_count():

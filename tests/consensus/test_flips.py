@@ -24,6 +24,7 @@ from consensus.flips import (
     retest_agreement,
     wilson_bounds,
 )
+from consensus.votes import A, B, Votes
 from tests.consensus.recorded import called, cells_of, covers, random_votes
 
 COUNTS = st.lists(st.integers(0, 30), min_size=2, max_size=4)
@@ -110,6 +111,23 @@ def test_a_planted_flip_rate_is_found_and_bounded(rate):
         found = repeat_disagreement(cells_of(called(chance, True, rng=rng, prompts=np.arange(60) // 2)))
         held += found.value == 0 if rate == 0 else covers(found, 2 * rate * (1 - rate), rng)
     assert held >= 52 if rate else held == 60
+
+
+def test_a_cell_weighs_as_much_as_its_second_vote_was_rare():
+    """One pair is always asked again and agrees; the other stands for nine, of which it alone was asked again, and differs."""
+    votes = Votes.of(
+        pair=[0, 0, 1, 1],
+        judge=[0] * 4,
+        first=[True] * 4,
+        repeat=[0, 1, 0, 1],
+        choice=[A, A, A, B],
+        judges=["j"],
+        weight=[1, 1, 1, 9],
+    )
+    cells = cells_of(votes)
+    assert repeat_disagreement(cells).value == pytest.approx(0.9)
+    assert retest_agreement(cells).value == pytest.approx(0.1)
+    assert mean_repeat_flip_rate(cells).value == pytest.approx(0.45)
 
 
 def test_one_call_a_request_says_nothing_about_repetition():
