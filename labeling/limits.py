@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import ceil
 
 from asyncio_throttle.throttler import Throttler
 
-# Slower than allowed by this much, so that jitter on the way never makes a second see more than the limit ...
-MARGIN = 1.015
-LATE_S = 0.0008  # ... and so much later comes each slice, as event loops sleep in whole milliseconds
+MARGIN = (
+    1.02  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
+)
+LATE_S = (
+    0.0008  # what a slice comes late by, as event loops sleep in whole milliseconds; less than the margin of any slice
+)
 
 
 class Pace:
     """Requests and tokens per minute, of a judge or of an account; only the consumers of its judges wait here, one each.
 
     asyncio-throttle polls, so that many waiters burn a core and lose their order; one consumer per judge, which acquires before it
-    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second at most (or one
-    request, if that is longer), so that a minute's allowance is never spent in one burst.
+    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second at most (or
+    one request, if that is longer), so that a minute's allowance is never spent in one burst.
     """
 
     def __init__(self, rpm: float | None, tpm: float | None) -> None:
@@ -53,22 +57,19 @@ class Pace:
 
 def _throttler(rpm: float) -> Throttler:
     requests, seconds = slices(rpm / 60)
-    return Throttler(rate_limit=requests, period=seconds * MARGIN, retry_interval=min(0.01, seconds / 100))
+    return Throttler(rate_limit=requests, period=seconds * MARGIN - LATE_S, retry_interval=min(0.01, seconds / 100))
 
 
 def slices(rate: float) -> tuple[int, float]:
-    """How a limit per second is dealt out: so many requests every so many seconds.
+    """How a limit per second is dealt out: so many requests every so many seconds, from 25 times a second to 10 times.
 
     A whole number of slices makes up a second, so that no second, wherever it begins, holds one slice more than the limit. Of
-    those the one that uses most of the limit: long slices lose less by being late, some sizes leave less of it over.
+    those the one that leaves least of it over, and the finest such.
     """
     if rate < 10:
         return 1, 1 / rate
-
-    def used(requests: int) -> float:
-        return requests * (rate // requests) * requests / (requests + LATE_S * rate)
-
-    best = max(range(1, int(rate // 10) + 1), key=used)
+    sizes = range(ceil(rate / 25), int(rate / 10) + 1)
+    best = max(sizes, key=lambda requests: (requests * (rate // requests), -requests))
     return best, 1 / (rate // best)
 
 

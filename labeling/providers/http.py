@@ -12,6 +12,7 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from functools import lru_cache
+from ipaddress import ip_address
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -69,6 +70,13 @@ def _target(url: str) -> tuple[_Place, str]:
     return _Place(host, parts.port or (443 if tls else 80), tls), head
 
 
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
+
+
 def _head(start: str, headers: Mapping[str, str], length: int) -> bytes:
     lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     head = f"{start}{''.join(lines)}content-length: {length}\r\n\r\n"
@@ -112,7 +120,7 @@ class Direct:
         return None
 
     async def _connect(self, place: _Place) -> _Connection:
-        options: dict[str, Any] = {"happy_eyeballs_delay": 0.25}
+        options: dict[str, Any] = {} if _is_address(place.host) else {"happy_eyeballs_delay": 0.25}
         if place.tls:
             self._tls = self._tls or ssl.create_default_context()
             options["ssl"] = self._tls
