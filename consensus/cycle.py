@@ -193,6 +193,10 @@ class Gateway(Section):
     api_base: Url
     api_key_env: EnvironmentName | None = None
     model: str = Field(default="{provider}/{model}", description="how the gateway names a judge's model")
+    fresh: bool = Field(
+        default=True,
+        description="ask the LiteLLM proxy and Bifrost to answer from no response cache, so that a repeat is a new answer",
+    )
 
 
 class Account(Section):
@@ -214,6 +218,18 @@ class Limits(Section):
     )
 
 
+class Audit(Section):
+    """Which requests `audit --ask` asks again; what the cycle paid for already is not paid twice."""
+
+    pairs: int = Field(default=200, ge=1, description="pairs, drawn by a hash and spread over the prompts")
+    repeats: int = Field(
+        default=5, ge=1, le=1000, description="identical requests per judge, pair and order, the label's own included"
+    )
+    orders: Literal["one", "both"] = Field(
+        default="both", description="one: the order in which the judge's vote makes the label"
+    )
+
+
 class Cycle(Section):
     """A whole cycle file."""
 
@@ -226,6 +242,7 @@ class Cycle(Section):
     sampling: Sampling = Sampling()
     gateway: Gateway | None = None
     limits: Limits = Limits()
+    audit: Audit = Audit()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Cycle:

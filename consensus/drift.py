@@ -72,6 +72,24 @@ def first_alarm(process: Floats, *, alpha: float = 0.01) -> int | None:
     return int(over[0]) if len(over) else None
 
 
+def over_looks(values: ArrayLike) -> Floats:
+    """Evidence so far, after each of several looks, each with the final wealth of its own.
+
+    The stake is split beforehand: 1/2 on the first look, 1/6 on the second, 1/(k(k+1)) on the k-th, which is 1 in all. If nothing
+    changed the sum is expected to stay below 1 for ever, however the looks depend on each other, and it never falls: it reaches
+    1/alpha ever with a chance of at most alpha (Markov).
+
+    Args:
+        values: e-values of the looks, at least 0, shape [n_looks], in the order of looking.
+    Returns:
+        Shape [n_looks].
+    """
+    values = np.asarray(values, dtype=float)
+    look = np.arange(1, len(values) + 1)
+    found: Floats = np.cumsum(values / (look * (look + 1)))
+    return found
+
+
 def anchor_hits(stored: ArrayLike, new: ArrayLike) -> tuple[Floats, Floats]:
     """New votes on anchors, as hits with their exact chances under "the judge is what it was".
 

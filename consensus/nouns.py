@@ -135,6 +135,7 @@ class Vote:
         served_by: the model that answered, by its own word.
         temperature: as sent; None when the model was asked without one.
         finish_reason: the provider's, e.g. `stop` or `length`.
+        fingerprint: the provider's name for the version of its system that answered; None where it says nothing.
     """
 
     ballot: Ballot
@@ -146,6 +147,7 @@ class Vote:
     finish_reason: str | None = None
     spent: Spent = Spent()
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

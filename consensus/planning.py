@@ -57,6 +57,18 @@ def pairs_for_bias(
     return ceil((_z(level) * one / half_width) ** 2)
 
 
+def bias_half_width(
+    pairs: int, *, level: float = 0.95, repeats: int = 1, both_orders: bool = False, effect: float = 1.0
+) -> float:
+    """Expected half-width of the interval of a usual judge's position bias; arguments as in `bias_error`."""
+    return _z(level) * bias_error(pairs, repeats=repeats, both_orders=both_orders, effect=effect)
+
+
+def disagreement_half_width(pairs: int, repeats: int, *, level: float = 0.95, effect: float = 1.0) -> float:
+    """Expected half-width of the interval of a usual judge's disagreement; arguments as in `disagreement_error`."""
+    return _z(level) * disagreement_error(pairs, repeats, effect=effect)
+
+
 def calls_to_detect_bias(bias: float, *, power: float = 0.8, level: float = 0.95) -> int:
     """Single-order calls, each on its own pair, with which a position bias of this size is found with this power."""
     return ceil(((_z(level) + float(ndtri(power))) / (2 * bias)) ** 2)

@@ -257,9 +257,18 @@ class Store:
         return int(self._one("SELECT count(*) FROM cycle_pairs WHERE cycle = ?", cycle))
 
     def answered(self, cycle: str, config_hashes: dict[str, str]) -> dict[str, int]:
-        """How many ballots of repeat 0 each judge has answered."""
-        sql = "SELECT judge, config_hash, count(*) FROM votes WHERE cycle = ? AND repeat = 0 GROUP BY ALL"
-        rows = self.db.execute(sql, [cycle]).fetchall()
+        """How many of the ballots that make the labels each judge has answered; what only an audit asked is left out."""
+        rows = self.db.execute(
+            """
+            SELECT v.judge, v.config_hash, count(*)
+            FROM votes v JOIN cycles c USING (cycle) JOIN cycle_pairs p USING (cycle, pair_id)
+            JOIN (SELECT *, count(*) OVER (PARTITION BY cycle) AS n FROM judges) j USING (cycle, judge)
+            WHERE v.cycle = ? AND v.repeat = 0 AND (j.seat - p.seat_byte % j.n + j.n) % j.n < c.per_pair AND (c.both_orders
+                OR v.shown = CASE WHEN c.rotate AND (p.order_byte + j.seat) % 2 = 1 THEN 'ba' ELSE 'ab' END)
+            GROUP BY ALL
+            """,
+            [cycle],
+        ).fetchall()
         return {judge: n for judge, config_hash, n in rows if config_hashes.get(judge) == config_hash}
 
     def work(self, cycle: str, config_hashes: dict[str, str]) -> Iterator[tuple[Pair, list[Stored]]]:
@@ -276,11 +285,34 @@ class Store:
             if not rows:
                 return
             last = rows[-1][0]
-            done: dict[str, list[Stored]] = {}
-            for stored in self._stored(cycle, [row[1] for row in rows], config_hashes, source) if source else ():
+            yield from self._with_stored(cycle, [pair_of(row[1:]) for row in rows], config_hashes, source)
+
+    def work_on(
+        self, cycle: str, pair_ids: Sequence[str], config_hashes: dict[str, str]
+    ) -> Iterator[tuple[Pair, list[Stored]]]:
+        """These pairs, in this order, each as in `work`; those that are not in the store are left out."""
+        source = self._source(cycle) if config_hashes else None
+        for start in range(0, len(pair_ids), CHUNK):
+            chunk = list(pair_ids[start : start + CHUNK])
+            rows = self.db.execute("SELECT * FROM pairs WHERE pair_id IN (SELECT unnest(?))", [chunk]).fetchall()
+            pairs = {row[0]: pair_of(row) for row in rows}
+            found = [pairs[pair_id] for pair_id in chunk if pair_id in pairs]
+            yield from self._with_stored(cycle, found, config_hashes, source)
+
+    def _with_stored(
+        self, cycle: str, pairs: list[Pair], config_hashes: dict[str, str], source: str | None
+    ) -> Iterator[tuple[Pair, list[Stored]]]:
+        done: dict[str, list[Stored]] = {}
+        if source:
+            for stored in self._stored(cycle, [pair.pair_id for pair in pairs], config_hashes, source):
                 done.setdefault(stored.ballot.pair_id, []).append(stored)
-            for row in rows:
-                yield pair_of(row[1:]), done.get(row[1], [])
+        for pair in pairs:
+            yield pair, done.get(pair.pair_id, [])
+
+    def prompts(self, cycle: str) -> list[tuple[str, str]]:
+        """The cycle's pairs with their prompts, by id."""
+        sql = "SELECT pair_id, prompt_id FROM cycle_pairs JOIN pairs USING (pair_id) WHERE cycle = ?"
+        return self.db.execute(sql, [cycle]).fetchall()
 
     def _source(self, cycle: str) -> str | None:
         """Where the cycle's known ballots stand: nowhere, among the votes, or in open batches too."""
@@ -363,10 +395,11 @@ class Store:
         return self.db.execute(sql, [cycle]).fetchall()
 
     def spent(self, cycle: str) -> float:
-        """US dollars spent in the cycle so far; calls without a known price count nothing."""
-        both = "SELECT cost_usd FROM votes WHERE cycle = ? UNION ALL SELECT cost_usd FROM failures WHERE cycle = ?"
-        sql = f"SELECT coalesce(sum(cost_usd), 0) FROM ({both})"
-        return float(self._one(sql, cycle, cycle))
+        """US dollars spent in the cycle so far, its side runs included; calls without a known price count nothing."""
+        own = "cycle = $cycle OR cycle IN (SELECT name FROM side_runs WHERE cycle = $cycle)"
+        both = f"SELECT cost_usd FROM votes WHERE {own} UNION ALL SELECT cost_usd FROM failures WHERE {own}"
+        found = self.db.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM ({both})", {"cycle": cycle}).fetchone()
+        return float(found[0]) if found else 0.0
 
     def gold_matches(self, cycle: str) -> list[tuple[str, bool]]:
         """For each kept pair whose gold is a or b: its prompt, and whether label and gold agree."""

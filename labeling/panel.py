@@ -96,7 +96,15 @@ class PanelJudge:
             return Failure(ballot, "empty", message, spent, retry=not cut)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
         return Vote(
-            ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, answer.finish_reason, spent
+            ballot,
+            reply.verdict,
+            answer.text,
+            reply.scores,
+            answer.model,
+            temperature,
+            answer.finish_reason,
+            spent,
+            fingerprint=answer.fingerprint,
         )
 
     def _ask_without(self, error: CallError, sent: Transport) -> bool:
@@ -182,7 +190,7 @@ class Panel:
         from labeling.providers.wire import Wire
 
         way = route(config, self.cycle.gateway)
-        extra = {} if config.provider == "simulated" else config.extra
+        extra = way.fresh_extra({} if config.provider == "simulated" else config.extra)
         asked = parameters(config.temperature, config.max_tokens, self._schema(way.provider, way.model), extra)
         try:
             return Wire(way, asked, self.cycle.limits.timeout_s, self.carrier), ""

@@ -45,7 +45,7 @@ class Completion:
                     timeout=self.timeout_s,
                     num_retries=0,
                     max_retries=0,
-                    extra_headers={"X-Client-Request-Id": question.key},
+                    extra_headers=self.route.headers(question.key),
                     **self.parameters,
                 )
         except TimeoutError:
@@ -106,7 +106,15 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         getattr(details, "cached_tokens", None),
     )
     model = served_by(response.model, headers, extra_fields)
-    return read_answer(message.content, refusal, choice.finish_reason, model, counts=counts, latency_s=latency_s)
+    return read_answer(
+        message.content,
+        refusal,
+        choice.finish_reason,
+        model,
+        counts=counts,
+        latency_s=latency_s,
+        fingerprint=getattr(response, "system_fingerprint", None),
+    )
 
 
 def served_by(model: str | None, headers: Any, extra_fields: Any) -> str | None:

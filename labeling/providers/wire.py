@@ -40,7 +40,7 @@ class Wire:
     async def send(self, question: Question) -> Answer:
         call = self.call
         data = orjson.dumps(call.body(question.messages))
-        headers = {**call.headers, "x-client-request-id": question.key}
+        headers = call.headers | self.route.headers(question.key)
         started = time.perf_counter()
         try:
             response = await self._carrier.post(call.url, headers, data, timeout_s=self._timeout_s)
