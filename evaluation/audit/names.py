@@ -50,10 +50,16 @@ JUDGE: dict[str, Meaning] = {
     "length_preference": Meaning(
         "ratio", "odds per doubling", "how the odds of a vote grow when its completion is twice as long"
     ),
-    "length_beyond_gold": Meaning("ratio", "beyond people's", "the same, with what people chose held fixed"),
+    "length_beyond_gold": Meaning("ratio", "odds, gold fixed", "the same, with what people chose held fixed"),
     "longer_share": Meaning("share", "longer one chosen", "decided votes for the longer completion"),
     "gold_longer_share": Meaning(
         "share", "people choose longer", "people's choices that are the longer completion, on the same pairs"
+    ),
+    "longer_than_people": Meaning(
+        "points", "beyond people", "votes for the longer completion beyond people's on the same pairs"
+    ),
+    "latent_accuracy": Meaning(
+        "share", "worth without gold", "chance that a decided vote is right, as the other judges' votes suggest"
     ),
     "self_preference": Meaning(
         "points", "own family", "votes for completions of its own model family beyond other judges' votes for them"
@@ -93,6 +99,9 @@ PANEL: dict[str, Meaning] = {
     "churn": Meaning("share", "churn", "pairs kept by either of two labelings that only one keeps"),
     "reliability": Meaning(
         "share", "reliability", "variance of the panel's mean verdict that comes again in a second labeling"
+    ),
+    "latent_gain": Meaning(
+        "points", "model beyond majority", "labels of the latent model that agree with gold, beyond the majority's"
     ),
     "calibration": Meaning(
         "number", "calibration factor", "below 1 the latent model is too sure of itself: judges share errors"

@@ -91,7 +91,9 @@ class Between:
     """Two judges, or a judge and people (`PEOPLE`, always as the second).
 
     Attributes:
-        agreement, kappa, error_correlation: the last one is None beside people.
+        agreement, kappa: of the verdicts, ties included.
+        error_correlation: of single votes, on pairs with gold; None beside people.
+        common_errors: of the label's votes, of the pairs on which one of the two errs the share on which both do; None as before.
     """
 
     one: str
@@ -99,6 +101,7 @@ class Between:
     agreement: Figure
     kappa: Figure
     error_correlation: Figure | None = None
+    common_errors: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +138,10 @@ class Finding:
     Attributes:
         check: what was looked at, e.g. `position_bias`.
         judge: whom it is about; None is the panel.
-        accuses: whether it is a test that was corrected for the number of tests; else a remark.
+        accuses: whether it is a test, of which an innocent panel fails any in at most 5 % of audits; else a remark.
         says: what was found, in words a newcomer understands.
         advice: what to do about it.
-        p_value: of the test, corrected for the whole family; nan for a remark.
+        figure: on which it rests; of a test with the interval that holds for all tests together.
     """
 
     check: str
@@ -146,7 +149,7 @@ class Finding:
     accuses: bool
     says: str
     advice: str
-    p_value: float = float("nan")
+    figure: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)
