@@ -93,6 +93,26 @@ def pairwise_agreement(panel: Panel, one: int, other: int) -> Estimate:
     return share_of(panel.cluster, weight * same, weight, reason="these judges share no pair")
 
 
+def mean_agreement(panel: Panel) -> Estimate:
+    """Chance that two judges of the panel give the same verdict on a pair, over all two judges and all pairs they share."""
+    same, together, _, _ = _coincidences(panel)
+    return share_of(panel.cluster, same, together, reason="no pair has opinions of two judges")
+
+
+def with_people(panel: Panel) -> Panel:
+    """The panel with people as its last judge, who says what gold says."""
+    gold = panel.gold[:, None] == np.array([1, -1, 0])
+    known = gold.any(axis=1, keepdims=True)
+    return Panel(
+        np.concatenate([panel.opinion, gold[:, None, :].astype(float)], axis=1),
+        np.concatenate([panel.valid, known], axis=1),
+        np.concatenate([panel.weight, np.ones_like(known, dtype=float)], axis=1),
+        panel.pair,
+        panel.cluster,
+        panel.gold,
+    )
+
+
 def cohen_kappa(panel: Panel, one: int, other: int) -> Estimate:
     """Agreement of two judges beyond what their own shares of a, b and tie give by chance, in [-1, 1].
 
@@ -239,6 +259,17 @@ def error_correlation(errors: Errors, one: int, other: int) -> Estimate:
     return estimate(
         errors.cluster, columns, _correlation, n=int((columns[0] > 0).sum()), reason="a judge has no errors to compare"
     )
+
+
+def common_errors(errors: Errors, one: int, other: int) -> Estimate:
+    """Of the pairs on which one of two judges errs, the share on which both do, in [0, 1]: 1 for a judge and its copy.
+
+    Meant for one vote per judge and pair: for more, it is the ratio of the chances over one call each.
+    """
+    weight = errors.pairwise(one, other)[0]
+    both = errors.wrong[:, one] * errors.wrong[:, other]
+    either = errors.wrong[:, one] + errors.wrong[:, other] - both
+    return share_of(errors.cluster, weight * both, weight * either, reason="neither of these judges errs")
 
 
 def mean_error_correlation(errors: Errors) -> Estimate:

@@ -31,6 +31,7 @@ class Estimate:
         statistic: maps sums of shape [..., k] to values of shape [...]; nan where they do not define it.
         n: the units (cells, pairs, votes) that it rests on.
         share: whether it is a proportion, `sums[:, 0]` of `sums[:, 1]`, for which Wilson's interval exists.
+        offset: what is added to that proportion.
         skewed: whether its distribution is so lopsided that bounds must not be symmetric.
         reason: why the value is nan; empty where it is a number.
     """
@@ -41,11 +42,12 @@ class Estimate:
     share: bool = False
     skewed: bool = False
     reason: str = ""
+    offset: float = 0.0
 
     @property
     def value(self) -> float:
         """The statistic of all prompts together."""
-        return float(self.statistic(self.sums.sum(axis=0)))
+        return float(self.statistic(self.sums.sum(axis=0))) + self.offset
 
 
 def estimate(
@@ -115,7 +117,8 @@ def _wilson(found: Estimate, level: float) -> Interval:
     if len(each) and np.ptp(each) == 0 and 0 < each[0] < 1:
         return Interval(found.value, nan, nan, found.n)
     bounds = wilson(each, np.arange(len(each)), weights=whole, level=level)
-    return replace(bounds, n=found.n)
+    off = found.offset
+    return Interval(bounds.value + off, bounds.low + off, bounds.high + off, found.n)
 
 
 def prompt_sums(cluster: Ints, columns: Sequence[Floats]) -> Floats:

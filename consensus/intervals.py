@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import log, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -34,8 +34,8 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
         level: in (0, 1).
     Returns:
         Value and bounds in [0, 1]; `n` counts the rows of positive weight. If all outcomes are equal, the far bound is the
-        rule of three on clusters, their number by Kish where they weigh differently. With fewer than two clusters the bounds
-        are nan; without rows the value is too.
+        rule of three (-log(1 - level) / n) on clusters, their number by Kish where they weigh differently. With fewer than two
+        clusters the bounds are nan; without rows the value is too.
     Raises:
         ValueError: rows, clusters and weights differ in number, or a weight is negative or not finite.
     Source: Wilson 1927 at n_eff = p(1-p)/se^2, se^2 the cluster-robust variance of a ratio (Cameron & Miller 2015).
@@ -52,7 +52,7 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
         return Interval(p, nan, nan, n)
     if np.ptp(y[w > 0]) == 0:
         kish = float(sums[:, 1].sum() ** 2 / (sums[:, 1] @ sums[:, 1]))
-        far = min(1.0, 3 / kish)
+        far = min(1.0, -log(1 - level) / kish)
         return Interval(0.0, 0.0, far, n) if p < 0.5 else Interval(1.0, 1 - far, 1.0, n)
     variance = _variance(sums)
     n_eff = p * (1 - p) / variance if variance > 0 else float(n)

@@ -7,7 +7,7 @@ than repetition alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import bdtr
@@ -25,12 +25,17 @@ def position_bias(cells: Cells) -> Estimate:
 
     Half of P(a | a first) - P(a | b first), which is right also when one order was shown more often: with 70 % of one order the
     raw share of first choices gave .091 for a true .070. Which order a pair is shown in must not depend on its completions.
+
+    Of a judge that always takes the same slot no prompt shows how it varies; its bounds are those of its share for that slot.
     """
     a, b = cells.share[:, 0], cells.share[:, 1]
     columns = [
         cells.once * mask * part for mask in (cells.first, ~cells.first) for part in (a, a + b)
     ]  # a and decided, when a was first; the same, when b was
-    return estimate(cells.cluster, columns, _half_difference, n=int((a + b > 0).sum()), reason=ONE_ORDER)
+    found = estimate(cells.cluster, columns, _half_difference, n=int((a + b > 0).sum()), reason=ONE_ORDER)
+    if abs(found.value) > 0.5 - 1e-12:
+        return replace(first_share(cells), offset=-0.5)
+    return found
 
 
 def _half_difference(sums: Floats) -> Floats:

@@ -75,6 +75,28 @@ def longer_share(cells: Cells, log2_ratio: Floats) -> Estimate:
     )
 
 
+def longer_than_people(cells: Cells, gold: Ints, log2_ratio: Floats) -> Estimate:
+    """How much oftener a judge votes for the longer completion than people do on the same pairs, in [-1, 1].
+
+    A judge that only errs lies between people's share and one half. So where people choose the shorter one more often, one half
+    is what it is compared with, and no judge that errs without regard to length is above 0.
+
+    Args:
+        gold, log2_ratio: shape [n_pairs].
+    """
+    said, sign = gold[cells.pair], np.sign(log2_ratio[cells.pair])
+    a, decided = cells.share[:, 0], cells.share[:, :2].sum(axis=1)
+    longer = np.where(sign > 0, a, decided - a)
+    weight = cells.once * ((np.abs(said) == 1) & (np.abs(sign) == 1))
+    return estimate(
+        cells.cluster,
+        [weight * longer, weight * decided * (sign == said), weight * decided],
+        lambda sums: ratio(sums[..., 0], sums[..., 2]) - np.maximum(0.5, ratio(sums[..., 1], sums[..., 2])),
+        n=int(np.count_nonzero(weight * decided)),
+        reason="no decided vote on a pair with gold and completions of unequal length",
+    )
+
+
 def gold_longer_share(gold: Ints, log2_ratio: Floats, cluster: Ints) -> Estimate:
     """Share of people's choices that are the longer completion: the `longer_share` of a judge that says what they say."""
     known = (np.abs(gold) == 1) & (log2_ratio != 0)
@@ -132,7 +154,8 @@ def self_preference(panel: Panel, judge: int, family_a: Ints, family_b: Ints, fa
     """How much oftener a judge votes for its own family's completion than judges of other families do on the same pairs.
 
     Over pairs of which exactly one completion is the family's, in decided votes; the mean over the other judges, in [-1, 1].
-    Quality cancels, as both saw the same pairs.
+    Quality cancels, as both saw the same pairs. A judge is compared only where the other completion is not of *its* family: two
+    judges that each prefer their own would make each other look worse, and one that does so an innocent one.
 
     Args:
         panel: all judges.
@@ -147,7 +170,8 @@ def self_preference(panel: Panel, judge: int, family_a: Ints, family_b: Ints, fa
     others = np.flatnonzero((families != own) & (families >= 0))
     columns = []
     for other in others:
-        weight = panel.together(judge, int(other)) * known[:, judge] * known[:, other]
+        neutral = (family_a[panel.pair] != families[other]) & (family_b[panel.pair] != families[other])
+        weight = panel.together(judge, int(other)) * known[:, judge] * known[:, other] * neutral
         columns += [weight * np.nan_to_num(for_own[:, judge] - for_own[:, other]), weight]
     reason = "no pair with one completion of this judge's family that a judge of another family decided as well"
     if not columns:

@@ -350,6 +350,59 @@ class Store:
                     pair_of(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes)
                 )
 
+    def pair_columns(self, cycle: str) -> pa.Table:
+        """The cycle's pairs in the order they came, in columns.
+
+        `pair_id`, `prompt_id`, `gold` (null without), `length_a` and `length_b` in characters (of chat messages, as JSON),
+        `model_a` and `model_b` (the models that wrote the completions, from fields of these names in the input; else null),
+        `order_byte` and `seat_byte`.
+        """
+        length = "length(CASE json_type({0}) WHEN 'VARCHAR' THEN {0} ->> '$' ELSE {0}::VARCHAR END) AS length_{1}"
+        lengths = ", ".join(length.format(f"p.completion_{side}", side) for side in "ab")
+        models = "p.extra ->> 'model_a' AS model_a, p.extra ->> 'model_b' AS model_b"
+        return self.db.sql(
+            f"SELECT p.pair_id, p.prompt_id, p.gold, {lengths}, {models}, c.order_byte, c.seat_byte "
+            "FROM cycle_pairs c JOIN pairs p USING (pair_id) WHERE c.cycle = ? ORDER BY c.rowid",
+            params=[cycle],
+        ).to_arrow_table()
+
+    def vote_columns(self, cycle: str, axes: Sequence[str] = ()) -> pa.Table:
+        """The votes of the cycle's panel as it is registered (other settings of a judge are left out), in columns.
+
+        `pair` (its place in `pair_columns`), `judge` (its seat), `first` (whether completion a was shown first), `repeat`, `choice`
+        (1 for a, -1 for b, 0 for a tie, 2 for an abstention), and `axis_0`, ...: the score of a minus that of b on each axis, null
+        without; by pair, judge, order (a first), repeat.
+        """
+        # A JSON pointer, in which only these two characters are written otherwise.
+        pointers = [axis.replace("~", "~0").replace("/", "~1") for axis in axes]
+        score = "TRY_CAST(v.scores ->> $a_{0} AS DOUBLE) - TRY_CAST(v.scores ->> $b_{0} AS DOUBLE) AS axis_{0}"
+        scores = [f", {score.format(k)}" for k in range(len(axes))]
+        paths = {f"{side}_{k}": f"/{pointer}/{side}" for k, pointer in enumerate(pointers) for side in "ab"}
+        return self.db.sql(
+            f"""
+            WITH place AS (
+                SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle)
+            SELECT p.pair, j.seat::BIGINT AS judge, v.shown = 'ab' AS first, v.repeat::BIGINT AS repeat,
+                   (CASE v.verdict WHEN 'a' THEN 1 WHEN 'b' THEN -1 WHEN 'tie' THEN 0 ELSE 2 END)::BIGINT AS choice{"".join(scores)}
+            FROM votes v JOIN judges j USING (cycle, judge, config_hash) JOIN place p USING (pair_id)
+            WHERE v.cycle = $cycle ORDER BY p.pair, j.seat, v.shown, v.repeat
+            """,
+            params={"cycle": cycle, **paths},
+        ).to_arrow_table()
+
+    def label_columns(self, cycle: str) -> pa.Table:
+        """The labels in columns: `pair` (its place in `pair_columns`), `verdict` (null without), `reason`."""
+        return self.db.sql(
+            "WITH place AS (SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle) "
+            "SELECT pair, verdict, reason FROM labels JOIN place USING (pair_id) WHERE cycle = $cycle ORDER BY pair",
+            params={"cycle": cycle},
+        ).to_arrow_table()
+
+    def has_votes(self, cycle: str, *, scored: bool = False) -> bool:
+        """Whether the cycle has a vote, or one with scores on the rubric's axes."""
+        which = " AND scores IS NOT NULL" if scored else ""
+        return bool(self._one(f"SELECT 1 FROM votes WHERE cycle = ?{which} LIMIT 1", cycle))
+
     # -- summaries ---------------------------------------------------------------------------------------------------
 
     def reasons(self, cycle: str) -> dict[Reason, int]:
