@@ -126,8 +126,8 @@ class Store:
                 self.db.execute(script)
 
     def _one(self, sql: str, *values: Any) -> Any:
-        row = self.db.execute(sql, values).fetchone()
-        return row[0] if row else None
+        rows = self.db.execute(sql, values).fetchall()  # all, as an unfinished result blocks the connection
+        return rows[0][0] if rows else None
 
     # -- cycles ------------------------------------------------------------------------------------------------------
 

@@ -14,8 +14,25 @@ if TYPE_CHECKING:
     from labeling.rubric import Rubric
 
 
-def audit(cycle: Path, /, *overrides: str, fail_on: str | None = None, json: bool = False) -> int:
+def audit(
+    cycle: Path,
+    /,
+    *overrides: str,
+    ask: bool = False,
+    dry_run: bool = False,
+    max_cost: float | None = None,
+    pair: str | None = None,
+    repeats: int | None = None,
+    judge: str | None = None,
+    anchors: bool = False,
+    new_anchors: bool = False,
+    know_bias_to: float | None = None,
+    fail_on: str | None = None,
+    json: bool = False,
+) -> int:
     """Say what each judge is worth, and the panel, from the votes that are in the store; with intervals, and what to change.
+
+    No judge is called unless --ask is given, or --repeats with --pair.
 
     Parameters
     ----------
@@ -23,6 +40,24 @@ def audit(cycle: Path, /, *overrides: str, fail_on: str | None = None, json: boo
         The cycle file. Recorded votes under its `input:` are ingested if the store has no votes of the cycle yet.
     overrides: str
         Settings that differ from the file, as key=value.
+    ask: bool
+        First ask a sample of the pairs again, as `audit:` in the cycle file says; what is paid for is not asked twice.
+    dry_run: bool
+        Make no call; print what --ask (or --pair, --anchors) would cost, and how narrow the intervals will be.
+    max_cost: float
+        US dollars for the whole cycle; stops starting calls when spent plus in flight would pass it.
+    pair: str
+        Look at this pair alone: how often each judge contradicts itself on it.
+    repeats: int
+        With --pair: ask the pair so often.
+    judge: str
+        Ask this judge alone.
+    anchors: bool
+        Compare the judges with what they said on a fixed set of pairs; with --ask they are asked those once more.
+    new_anchors: bool
+        Keep this cycle's audit as the new anchors.
+    know_bias_to: float
+        Say how many pairs, repeats, calls and dollars tell a judge's position bias to this half-width, e.g. 0.02.
     fail_on: str
         Limits, e.g. 'repeat_flip>0.2,position_bias>0.05,alpha<0.4'. One is broken where the whole interval is beyond it; then the
         exit code is 3.
@@ -35,14 +70,21 @@ def audit(cycle: Path, /, *overrides: str, fail_on: str | None = None, json: boo
     from evaluation.audit.audit import audit as audited
     from evaluation.audit.gate import judged, limits
     from evaluation.commands.audit_tables import show
+    from labeling.commands.audit_calls import AskFlags, audit_calls
     from labeling.rubric import Rubric
 
     loaded = load(cycle, overrides)
     gate = limits(fail_on, loaded.rubric.axes) if fail_on is not None else []
-    rubric = Rubric.of(loaded)
-    refuse_without_votes(loaded, cycle)
+    rubric, words = Rubric.of(loaded), " ".join([str(cycle), *overrides])
+    flags = AskFlags(ask, dry_run, max_cost, pair, repeats, judge, anchors, new_anchors, know_bias_to, json)
+    flags.check()
+    if not (flags.calls and loaded.input.pairs):
+        refuse_without_votes(loaded, cycle)
     with Store(loaded.store) as store:
         prepare(store, loaded, rubric)
+        code = audit_calls(store, loaded, rubric, words, flags)
+        if code is not None:
+            return code
         found = audited(store, loaded, costs_of(loaded, rubric))
     verdicts = judged(found, gate)
     if json:

@@ -42,6 +42,40 @@ class AskFlags:
     know_bias_to: float | None = None
     json: bool = False
 
+    @property
+    def calls(self) -> bool:
+        """Whether it is about calls to be made, for which no vote needs to be there."""
+        return self.ask or self.dry_run or self.know_bias_to is not None or self.repeats is not None
+
+    def check(self) -> None:
+        """Refuse flags that do not go together.
+
+        Raises:
+            UsageError: they do not.
+        """
+        from consensus.errors import UsageError
+
+        modes = {"--pair": self.pair is not None, "--know-bias-to": self.know_bias_to is not None}
+        modes |= {"--anchors": self.anchors or self.new_anchors}
+        chosen = [name for name, on in modes.items() if on]
+        if len(chosen) > 1:
+            raise UsageError(f"{' and '.join(chosen)} are different questions; ask one of them")
+        if self.repeats is not None and self.pair is None:
+            raise UsageError("--repeats goes with --pair; for the whole audit set it for the cycle: audit.repeats=N")
+        if self.repeats is not None and not 1 <= self.repeats <= 1000:
+            raise UsageError(f"--repeats is between 1 and 1000, not {self.repeats}")
+        if self.judge is not None and self.pair is None and not (self.ask or self.dry_run):
+            raise UsageError("--judge says whom to ask: it goes with --ask, --pair or --dry-run")
+        if self.judge is not None and (self.anchors or self.new_anchors):
+            raise UsageError("--anchors asks every judge that the anchors know; leave out --judge")
+        if self.max_cost is not None and not self.max_cost >= 0:
+            raise UsageError(f"--max-cost is an amount of US dollars, not {self.max_cost}")
+        if self.know_bias_to is not None and not 0.001 <= self.know_bias_to < 0.5:
+            raise UsageError(
+                f"--know-bias-to is the half-width of an interval, as a share: 0.02 is 2 points. It lies between 0.001 and 0.5, "
+                f"not at {self.know_bias_to}"
+            )
+
 
 def audit_calls(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: AskFlags) -> int | None:
     """Do what the flags say of calls.
@@ -54,7 +88,11 @@ def audit_calls(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: A
     Raises:
         UsageError: flags that do not go together, or name what is not there.
     """
-    check(flags)
+    from consensus.errors import UsageError
+
+    flags.check()
+    if flags.calls and not flags.anchors and not store.pair_count(cycle.name):
+        raise UsageError(f"cycle {cycle.name!r} has no pairs; 'consensus ingest {words} --pairs FILE' reads them")
     if flags.know_bias_to is not None:
         return _plan(store, cycle, rubric, words, flags)
     if flags.pair is not None:
@@ -64,36 +102,6 @@ def audit_calls(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: A
     if flags.dry_run or flags.ask:
         return _sample(store, cycle, rubric, words, flags)
     return None
-
-
-def check(flags: AskFlags) -> None:
-    """Refuse flags that do not go together.
-
-    Raises:
-        UsageError: they do not.
-    """
-    from consensus.errors import UsageError
-
-    modes = {"--pair": flags.pair is not None, "--know-bias-to": flags.know_bias_to is not None}
-    modes |= {"--anchors": flags.anchors or flags.new_anchors}
-    chosen = [name for name, on in modes.items() if on]
-    if len(chosen) > 1:
-        raise UsageError(f"{' and '.join(chosen)} are different questions; ask one of them")
-    if flags.repeats is not None and flags.pair is None:
-        raise UsageError("--repeats goes with --pair; for the whole audit set it for the cycle: audit.repeats=N")
-    if flags.repeats is not None and not 1 <= flags.repeats <= 1000:
-        raise UsageError(f"--repeats is between 1 and 1000, not {flags.repeats}")
-    if flags.judge is not None and flags.pair is None and not (flags.ask or flags.dry_run):
-        raise UsageError("--judge says whom to ask: it goes with --ask, --pair or --dry-run")
-    if flags.judge is not None and (flags.anchors or flags.new_anchors):
-        raise UsageError("--anchors asks every judge that the anchors know; leave out --judge")
-    if flags.max_cost is not None and not flags.max_cost >= 0:
-        raise UsageError(f"--max-cost is an amount of US dollars, not {flags.max_cost}")
-    if flags.know_bias_to is not None and not 0.001 <= flags.know_bias_to < 0.5:
-        raise UsageError(
-            f"--know-bias-to is the half-width of an interval, as a share: 0.02 is 2 points, and it lies between 0.001 and 0.5, "
-            f"not at {flags.know_bias_to}"
-        )
 
 
 def _sample(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: AskFlags) -> int | None:

@@ -289,7 +289,7 @@ def test_a_key_with_two_letters_swapped_is_recognised(refused, key):
         ("---\na: b\n", "4:1: but found another document"),
         ("store: a\x01b\n", "4:9: a character that cannot stand here (number 1)"),
         (f"store: [{'x' * 5000}]\n", f"4:8: store: input should be a path\n  store: [{'x' * 152}\n         ^"),
-        (f"{'x' * 900}: 1\n", f"4:1: unknown key '{'x' * 56}...; here may stand: consensus"),
+        (f"{'x' * 900}: 1\n", f"4:1: unknown key '{'x' * 56}...; here may stand: audit, consensus"),
     ],
 )
 def test_a_mistake_has_its_place_and_its_words(refused, more, said):
