@@ -47,7 +47,7 @@ def _correctness(panel: PanelAudit) -> Iterator[Finding]:
         yield _remark(
             "latent_gain",
             f"beside the majority's, the latent model's labels agree with gold on {100 * gain.value:+.1f} points of the kept pairs",
-            "with three votes no model beats the majority; use it to rank pairs by how sure they are, not to change labels",
+            "with a few votes a pair no model is more often right than the majority: use it to rank pairs, not to label them",
         )
 
 
