@@ -113,7 +113,7 @@ def _sample(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: AskFl
 
     calls = audit_run.audit_calls(store, cycle, rubric, judge=flags.judge)
     if not flags.dry_run:
-        return _run(calls, store, rubric, flags, f"consensus audit {words} --ask") or None
+        return _run_alone(calls, store, rubric, flags, f"consensus audit {words} --ask") or None
     pairs = len(sample(store, cycle))
     figures = _price(calls, store, rubric) | {
         "pairs": pairs,
@@ -176,7 +176,7 @@ def _anchors(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: AskF
             first = audit_run.audit_calls(store, cycle, rubric)
             if flags.dry_run:
                 return _priced(first, store, rubric, flags, command)
-            code = _run(first, store, rubric, flags, command)
+            code = _run_alone(first, store, rubric, flags, command)
             if code:
                 return code
         kept = _keep(store, cycle, rubric, words)
@@ -259,6 +259,16 @@ def _run(calls: Calls, store: Store, rubric: Rubric, flags: AskFlags, command: s
     return 130 if outcome.interrupted else 0 if outcome.complete else 4
 
 
+def _run_alone(calls: Calls, store: Store, rubric: Rubric, flags: AskFlags, command: str) -> int:
+    """Make calls without which there is nothing to show: if they stopped early, that is the result."""
+    from consensus.terminal import emit
+
+    code = _run(calls, store, rubric, flags, command)
+    if code and flags.json:
+        emit({"cycle": calls.payer, "complete": False, "spent_usd": store.spent(calls.payer)})
+    return code
+
+
 def _priced(calls: Calls, store: Store, rubric: Rubric, flags: AskFlags, command: str) -> int:
     from consensus.terminal import emit, out, plain
     from labeling.commands.audit_tables import cap, show_price
@@ -283,6 +293,7 @@ def _price(calls: Calls, store: Store, rubric: Rubric) -> dict[str, Any]:
         ],
         "calls": sum(row.calls for row in rows),
         "cost_usd": sum(known) if known else None,
+        "spent_usd": store.spent(calls.payer),
         "unpriced": [row.judge for row in rows if row.calls and row.dollars is None],
         "seconds": max((row.seconds for row in rows if row.seconds is not None), default=None),
     }

@@ -115,6 +115,11 @@ def show_drift(console: Console, figures: dict[str, Any]) -> None:
         for change in judge["changed"]:
             before, now = (plain(", ".join(change[when])) for when in ("before", "now"))
             console.print(f"[yellow]{plain(judge['judge'])}: {change['words']} changed[/]: {before} before, {now} now")
+        if judge["alarm"]:
+            console.print(
+                f"[red]{plain(judge['judge'])} does not answer as it did[/]: its votes before and after do not mean the same. Audit "
+                "it anew, label again what matters, and then keep new anchors with --new-anchors."
+            )
     console.print(
         f"[dim]A bet against 'nothing changed'; evidence of {figures['threshold']:g} is an alarm. If no judge changes, one is "
         f"raised with a chance of at most {percent(figures['level'])}, however often you look.[/]"
@@ -122,9 +127,10 @@ def show_drift(console: Console, figures: dict[str, Any]) -> None:
 
 
 def cap(figures: dict[str, Any]) -> str:
-    """A --max-cost that leaves the priced calls some room; nothing where a price is missing."""
+    """A --max-cost, which is for all that the cycle ever asks, with some room; nothing where a price is missing."""
     cost = figures["cost_usd"]
-    return f" --max-cost {ceil(cost * 110) / 100:.2f}" if cost and not figures["unpriced"] else ""
+    limit = figures["spent_usd"] + 1.1 * cost if cost else 0.0
+    return f" --max-cost {ceil(100 * limit) / 100:.2f}" if cost and not figures["unpriced"] else ""
 
 
 def points(share: float) -> str:

@@ -43,21 +43,27 @@ def test_ask_asks_and_a_plain_audit_does_not(cycle, capsys):
     run(capsys, "label", cycle, "--json")
     before = votes(cycle)
     _, found = run(capsys, "audit", cycle, "--json")
-    assert votes(cycle) == before
-    assert (
-        [judge["repeat_flip"]["value"] for judge in found["judges"].values()]
-        if isinstance(found["judges"], dict)
-        else found
-    )
+    assert found["votes"] == votes(cycle) == before
     _, priced = run(capsys, "audit", cycle, "--dry-run", "--json")
     code, found = run(capsys, "audit", cycle, "--ask", "--json")
     assert code == 0
-    assert votes(cycle) == before + priced["calls"]
+    assert found["votes"] == votes(cycle) == before + priced["calls"]
+    assert [judge["judge"] for judge in found["judges"]] == ["sim-0", "sim-1", "sim-2"]
 
 
 def test_an_audit_can_come_before_the_labels(cycle, capsys):
     code, found = run(capsys, "audit", cycle, "--ask", "--json")
     assert code == 0
+    assert found["votes"] == votes(cycle) == 40 * 3 * 4 * 2
+
+
+def test_an_audit_that_stops_early_says_so_and_can_be_gone_on_with(cycle, capsys):
+    cycle.write_text(CYCLE.replace("model: sim-", "price: {input: 1, output: 1}, model: sim-"))
+    code, found = run(capsys, "audit", cycle, "--ask", "--max-cost", 0.05, "--json")
+    assert (code, found["complete"]) == (4, False)
+    asked = votes(cycle)
+    assert 0 < asked < 40 * 3 * 4 * 2
+    assert run(capsys, "audit", cycle, "--ask", "--json")[0] == 0
     assert votes(cycle) == 40 * 3 * 4 * 2
 
 
