@@ -133,7 +133,7 @@ class Anchors:
         rows = self._rows(
             "SELECT v.pair_id, v.judge, v.shown, v.repeat, v.verdict, v.served_by, v.fingerprint, v.config_hash "
             f"FROM anchors a JOIN votes v ON v.cycle = {cycle} AND v.pair_id = a.pair_id AND v.judge = a.judge "
-            f"AND v.shown = a.shown {until} WHERE a.number = ? ORDER BY a.place, v.repeat",
+            f"AND v.shown = a.shown {until} WHERE a.number = ? ORDER BY a.place, v.repeat, v.created_at",
             *values,
             kept.number,
         )

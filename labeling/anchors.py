@@ -36,11 +36,15 @@ class Seen:
 
 
 def compare(reference: Sequence[AnchorVote], new: Sequence[AnchorVote], look: Look) -> Seen:
-    """One judge's look: its votes on anchors that have kept ones, each against those."""
+    """One judge's look: its votes on anchors that have kept ones, each against those.
+
+    One vote per anchor, the last, as a second one's chance would not be independent: there are two if the judge's settings were
+    changed in the middle of a look.
+    """
     counts: dict[str, np.ndarray[Any, Any]] = {}
     for vote in reference:
         counts.setdefault(vote.ballot.pair_id, np.zeros(len(KINDS)))[KINDS.index(vote.verdict)] += 1
-    known = [vote for vote in new if vote.ballot.pair_id in counts]
+    known = list({vote.ballot.pair_id: vote for vote in new if vote.ballot.pair_id in counts}.values())
     if not known:
         return Seen(look.name, look.cycle, 0, 0, 0.0, 1.0)
     stored = np.array([counts[vote.ballot.pair_id] for vote in known])

@@ -12,8 +12,8 @@ from rich.console import Console
 from consensus.anchors import Anchors, AnchorSet, pair_tests
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
-from consensus.nouns import Ballot
-from consensus.store import Store
+from consensus.nouns import Ballot, Pair
+from consensus.store import Store, Stored
 from labeling.audit_plan import audit_ballots, open_ballots, own_order, sample
 from labeling.cycle_run import Errand, ask, hashes
 from labeling.labeler import Outcome
@@ -113,10 +113,7 @@ def _pair_calls(
     store: Store, cycle: Cycle, rubric: Rubric, pair_id: str, judges: tuple[str, ...], repeats: int
 ) -> Calls:
     """Votes on a pair that was picked by hand are no random sample: those that the cycle has not are kept beside it."""
-    if pair_id not in store.known_pairs(cycle.name):
-        raise UsageError(f"cycle {cycle.name!r} has no pair {pair_id!r}; --pair takes the pair_id of one of its pairs")
-    known = hashes(cycle, rubric)
-    side = pair_tests(cycle.name)
+    known_of(store, cycle, rubric, pair_id)
     ballots = [
         Ballot(pair_id, judge, own_order(pair_id, judge, cycle).shown, repeat)
         for judge in judges
@@ -124,11 +121,23 @@ def _pair_calls(
     ]
 
     def wanted(reader: Store) -> Iterator[Work]:
-        sources = (reader.work_on(name, [pair_id], known) for name in (cycle.name, side))
-        (pair, paid), (_, tested) = chain.from_iterable(sources)
-        yield open_ballots(pair, ballots, [*paid, *tested], cycle.rule)
+        pair, stored = known_of(reader, cycle, rubric, pair_id)
+        yield open_ballots(pair, ballots, stored, cycle.rule)
 
-    return Calls(renamed(cycle, side), cycle.name, judges, wanted)
+    return Calls(renamed(cycle, pair_tests(cycle.name)), cycle.name, judges, wanted)
+
+
+def known_of(store: Store, cycle: Cycle, rubric: Rubric, pair_id: str) -> tuple[Pair, list[Stored]]:
+    """A pair of the cycle with everything that is stored of it, tests included.
+
+    Raises:
+        UsageError: it is none of its pairs.
+    """
+    if pair_id not in store.known_pairs(cycle.name):
+        raise UsageError(f"cycle {cycle.name!r} has no pair {pair_id!r}; --pair takes the pair_id of one of its pairs")
+    names, known = (cycle.name, pair_tests(cycle.name)), hashes(cycle, rubric)
+    (pair, paid), (_, tested) = chain.from_iterable(store.work_on(name, [pair_id], known) for name in names)
+    return pair, [*paid, *tested]
 
 
 def look_calls(store: Store, cycle: Cycle, rubric: Rubric, kept: AnchorSet) -> Calls:

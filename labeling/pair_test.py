@@ -8,19 +8,24 @@ from math import nan
 from typing import Any
 
 from consensus.flips import disagreement, flip_interval
-from consensus.nouns import Verdict
-from labeling.plan import Work
+from consensus.nouns import Shown, Verdict
+from consensus.store import Stored
 
 DECIDED = (Verdict.A, Verdict.B, Verdict.TIE)
 
 
-def pair_figures(work: Work) -> list[dict[str, Any]]:
-    """A judge each: what it said, as `cell_figures` sums it up, and in which order it saw the pair."""
-    found = []
-    for seat in work.line:
-        said = [work.votes[ballot] for ballot in seat.ballots if ballot in work.votes]
-        found.append({"judge": seat.judge, "shown": seat.ballots[0].shown.value, **cell_figures(said)})
-    return found
+def pair_figures(stored: Iterable[Stored], judges: Iterable[str]) -> list[dict[str, Any]]:
+    """What each judge said in each order in which it saw the pair, as `cell_figures` sums it up."""
+    said: dict[tuple[str, Shown], list[Verdict]] = {}
+    for vote in {vote.ballot: vote for vote in stored}.values():
+        if vote.verdict:
+            said.setdefault((vote.ballot.judge, vote.ballot.shown), []).append(vote.verdict)
+    return [
+        {"judge": judge, "shown": shown.value, **cell_figures(said[judge, shown])}
+        for judge in judges
+        for shown in Shown
+        if (judge, shown) in said
+    ]
 
 
 def cell_figures(verdicts: Iterable[Verdict]) -> dict[str, Any]:

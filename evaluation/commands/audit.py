@@ -76,7 +76,18 @@ def audit(
     loaded = load(cycle, overrides)
     gate = limits(fail_on, loaded.rubric.axes) if fail_on is not None else []
     rubric, words = Rubric.of(loaded), " ".join([str(cycle), *overrides])
-    flags = AskFlags(ask, dry_run, max_cost, pair, repeats, judge, anchors, new_anchors, know_bias_to, json)
+    flags = AskFlags(
+        ask=ask,
+        dry_run=dry_run,
+        max_cost=max_cost,
+        pair=pair,
+        repeats=repeats,
+        judge=judge,
+        anchors=anchors,
+        new_anchors=new_anchors,
+        know_bias_to=know_bias_to,
+        json=json,
+    )
     flags.check()
     if not (flags.calls and loaded.input.pairs):
         refuse_without_votes(loaded, cycle)

@@ -141,21 +141,20 @@ def _pair(store: Store, cycle: Cycle, rubric: Rubric, words: str, flags: AskFlag
     from labeling.commands.audit_tables import show_pair
     from labeling.pair_test import pair_figures
 
-    repeats = flags.repeats or PAIR_REPEATS
-    calls = audit_run.audit_calls(store, cycle, rubric, judge=flags.judge, pair_id=flags.pair, repeats=repeats)
+    repeats, pair, code = flags.repeats or PAIR_REPEATS, flags.pair or "", 0
     one = f" --judge {flags.judge}" if flags.judge else ""
-    command = f"consensus audit {words} --pair {flags.pair}{one} --repeats {repeats}"
-    if flags.dry_run:
-        return _priced(calls, store, rubric, flags, command)
-    code = 0
-    if flags.ask or flags.repeats is not None:
+    command = f"consensus audit {words} --pair {pair}{one} --repeats {repeats}"
+    if flags.calls:
+        calls = audit_run.audit_calls(store, cycle, rubric, judge=flags.judge, pair_id=pair, repeats=repeats)
+        if flags.dry_run:
+            return _priced(calls, store, rubric, flags, command)
         code = _run(calls, store, rubric, flags, command)
-    (work,) = calls.wanted(store)
-    judges = pair_figures(work)
+    _, stored = audit_run.known_of(store, cycle, rubric, pair)
+    judges = pair_figures(stored, [flags.judge] if flags.judge else cycle.judge_names)
     if flags.json:
-        emit({"cycle": cycle.name, "pair_id": flags.pair, "judges": judges})
+        emit({"cycle": cycle.name, "pair_id": pair, "judges": judges})
     else:
-        show_pair(out(), str(flags.pair), judges)
+        show_pair(out(), pair, judges)
         if not any(judge["n"] > 1 for judge in judges):
             out().print(f"to ask it {repeats} times: [bold]{plain(command)}[/]")
     return code

@@ -117,8 +117,8 @@ def show_drift(console: Console, figures: dict[str, Any]) -> None:
             console.print(f"[yellow]{plain(judge['judge'])}: {change['words']} changed[/]: {before} before, {now} now")
         if judge["alarm"]:
             console.print(
-                f"[red]{plain(judge['judge'])} does not answer as it did[/]: its votes before and after do not mean the same. Audit "
-                "it anew, label again what matters, and then keep new anchors with --new-anchors."
+                f"[red]{plain(judge['judge'])} does not answer as it did[/]: its votes before and after do not mean the same. "
+                "Audit it anew, label again what matters, and then keep new anchors with --new-anchors."
             )
     console.print(
         f"[dim]A bet against 'nothing changed'; evidence of {figures['threshold']:g} is an alarm. If no judge changes, one is "

@@ -18,7 +18,7 @@ from consensus.flips import disagreement
 from consensus.nouns import Verdict
 from consensus.store import Store
 from labeling.audit_plan import calls_per_judge, half_widths, ways_to_know_bias
-from labeling.audit_run import audit_calls
+from labeling.audit_run import audit_calls, known_of
 from labeling.commands.audit_calls import AskFlags
 from labeling.commands.audit_calls import audit_calls as command
 from labeling.cycle_run import hashes
@@ -249,8 +249,8 @@ def test_a_test_of_one_pair_asks_it_in_the_order_of_the_label_and_shares_the_lab
         before = verdicts(store, cycle.name)
         assert audited(store, cycle, pair_id="pair-2", repeats=50).votes == 2 * 49
         assert audited(store, cycle, pair_id="pair-2", repeats=50).votes == 0
-        (work,) = audit_calls(store, cycle, Rubric.of(cycle), pair_id="pair-2", repeats=50).wanted(store)
-        figures = pair_figures(work)
+        _, stored = known_of(store, cycle, Rubric.of(cycle), "pair-2")
+        figures = pair_figures(stored, cycle.judge_names)
         assert verdicts(store, cycle.name) == before
     own = {judge: order for pair, judge, order, _ in before if pair == "pair-2"}
     assert {row["judge"]: row["shown"] for row in figures} == own
