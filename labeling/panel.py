@@ -13,7 +13,7 @@ from consensus.cycle import Cycle, Judge, Price
 from consensus.nouns import Ballot, Failure, Pair, Spent, Verdict, Vote, digest
 from labeling.providers.base import Answer, CallError, NotConnected, Question, Transport, parameters
 from labeling.providers.routes import litellm, price, route
-from labeling.reply import Reply, parse
+from labeling.reply import Reply, parse, verdict_margin
 from labeling.rubric import Rubric
 
 if TYPE_CHECKING:
@@ -95,9 +95,9 @@ class PanelJudge:
             )
             return Failure(ballot, "empty", message, spent, retry=not cut)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
-        return Vote(
-            ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, answer.finish_reason, spent
-        )
+        margin = verdict_margin(answer.tokens) if answer.tokens and reply.verdict in (Verdict.A, Verdict.B) else None
+        finish = answer.finish_reason
+        return Vote(ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, finish, spent, margin)
 
     def _ask_without(self, error: CallError, sent: Transport) -> bool:
         """Whether the provider refused a parameter that the judge can do without; from then on it is not sent.

@@ -38,6 +38,7 @@ class Answer:
         model: who answered, by its own word (with a gateway: by the gateway's).
         cached_tokens: part of `prompt_tokens` that came from the provider's cache.
         latency_s: seconds on the wire.
+        tokens: the reply's tokens with their log-probabilities and alternatives, in OpenAI's form, where the judge asks for them.
     """
 
     text: str
@@ -48,10 +49,18 @@ class Answer:
     completion_tokens: int | None = None
     cached_tokens: int = 0
     latency_s: float = 0.0
+    tokens: Any = None
 
 
 def read_answer(
-    content: Any, refusal: Any, finish_reason: Any, model: Any, *, counts: tuple[Any, Any, Any], latency_s: float
+    content: Any,
+    refusal: Any,
+    finish_reason: Any,
+    model: Any,
+    *,
+    counts: tuple[Any, Any, Any],
+    latency_s: float,
+    tokens: Any = None,
 ) -> Answer:
     """What a provider said, checked: a reply is data from outside, and may hold anything.
 
@@ -79,6 +88,7 @@ def read_answer(
         completion,
         min(cached or 0, prompt or 0),
         latency_s,
+        tokens,
     )
 
 

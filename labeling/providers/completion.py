@@ -106,7 +106,11 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         getattr(details, "cached_tokens", None),
     )
     model = served_by(response.model, headers, extra_fields)
-    return read_answer(message.content, refusal, choice.finish_reason, model, counts=counts, latency_s=latency_s)
+    logprobs = getattr(choice, "logprobs", None)
+    tokens = None if logprobs is None else logprobs.model_dump().get("content")
+    return read_answer(
+        message.content, refusal, choice.finish_reason, model, counts=counts, latency_s=latency_s, tokens=tokens
+    )
 
 
 def served_by(model: str | None, headers: Any, extra_fields: Any) -> str | None:
