@@ -142,8 +142,12 @@ class Sampling(Section):
     orders: Literal["one", "both"] = Field(
         default="one", description="both: every judge sees both orders, and abstains where its two verdicts differ"
     )
-    stop: Literal["settled", "never"] = Field(
-        default="settled", description="settled: ask a judge only while the label is open; never: ask everybody"
+    stop: Literal["settled", "confident", "never"] = Field(
+        default="settled",
+        description="settled: ask a judge while the label is open; confident: or until the votes are sure; never: ask everybody",
+    )
+    confidence: float = Field(
+        default=0.9, gt=0.5, lt=1, description="with confident: the chance of a side at which judging stops"
     )
     first: Literal["cheapest", "balanced"] = Field(
         default="cheapest", description="who is tried first; balanced: everybody equally often"

@@ -135,6 +135,7 @@ class Vote:
         served_by: the model that answered, by its own word.
         temperature: as sent; None when the model was asked without one.
         finish_reason: the provider's, e.g. `stop` or `length`.
+        margin: distance of the log-probabilities of the verdicts a and b, in nats, >= 0; None where the provider gave none.
         fingerprint: the provider's name for the version of its system that answered; None where it says nothing.
     """
 
@@ -146,6 +147,7 @@ class Vote:
     temperature: float | None = None
     finish_reason: str | None = None
     spent: Spent = Spent()
+    margin: float | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     fingerprint: str | None = None
 

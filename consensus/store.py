@@ -35,6 +35,7 @@ class Stored:
     ballot: Ballot
     verdict: Verdict | None
     served_by: str | None
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,21 +320,21 @@ class Store:
         columns = "cycle, pair_id, judge, config_hash, shown, repeat"
         if self._one("SELECT count(*) FROM open_batches WHERE cycle = ?", cycle):
             return (
-                f"(SELECT {columns}, verdict, served_by FROM votes "
-                f"UNION ALL SELECT {columns}, NULL, NULL FROM waiting_ballots)"
+                f"(SELECT {columns}, verdict, served_by, margin FROM votes "
+                f"UNION ALL SELECT {columns}, NULL, NULL, NULL FROM waiting_ballots)"
             )
         return "votes" if self._one("SELECT 1 FROM votes WHERE cycle = ? LIMIT 1", cycle) else None
 
     def _stored(self, cycle: str, pair_ids: list[str], config_hashes: dict[str, str], source: str) -> Iterator[Stored]:
         rows = self.db.execute(
-            f"SELECT pair_id, judge, config_hash, shown, repeat, verdict, served_by FROM {source} "
+            f"SELECT pair_id, judge, config_hash, shown, repeat, verdict, served_by, margin FROM {source} "
             "WHERE cycle = ? AND pair_id IN (SELECT unnest(?))",
             [cycle, pair_ids],
         ).fetchall()
-        for pair_id, judge, config_hash, shown, repeat, verdict, served_by in rows:
+        for pair_id, judge, config_hash, shown, repeat, verdict, served_by, margin in rows:
             if config_hashes.get(judge) == config_hash:
                 said = None if verdict is None else Verdict(verdict)
-                yield Stored(Ballot(pair_id, judge, Shown(shown), repeat), said, served_by)
+                yield Stored(Ballot(pair_id, judge, Shown(shown), repeat), said, served_by, margin)
 
     def labeled(self, cycle: str, *, kept_only: bool = True) -> Iterator[Labeled]:
         """The cycle's pairs with their labels, in the order the pairs came."""
@@ -465,7 +466,8 @@ class Store:
     def made_from(self, cycle: str) -> str:
         """What a summary of the cycle depends on: facts are only ever added, so their number tells, and the rule."""
         facts = [
-            self._one(f"SELECT count(*) FROM {t} WHERE cycle = ?", cycle) for t in ("cycle_pairs", "votes", "failures")
+            self._one(f"SELECT count(*) FROM {table} WHERE cycle = ?", cycle)
+            for table in ("cycle_pairs", "votes", "failures", "confident_stops")
         ]
         rule = self.db.execute(
             "SELECT min_agree, drop_if_split, both_orders, rotate, per_pair FROM cycles WHERE cycle = ?", [cycle]

@@ -13,12 +13,14 @@ from typing import Any
 from rich.console import Console
 
 from consensus.batches import Batches
+from consensus.confident import Confidence
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
 from consensus.live import Live
 from consensus.nouns import Pair
 from consensus.store import Store
 from consensus.writer import Writer
+from labeling import confidence
 from labeling.labeler import Labeler, Outcome
 from labeling.limits import Budget, Pace
 from labeling.panel import Panel, PanelJudge
@@ -35,13 +37,21 @@ def hashes(cycle: Cycle, rubric: Rubric) -> dict[str, str]:
 
 
 def outstanding(store: Store, cycle: Cycle, rubric: Rubric, judges: Mapping[str, PanelJudge]) -> Iterator[Work]:
-    """The cycle's open pairs."""
-    costs = call_costs(judges) if cycle.sampling.first == "cheapest" else None
-    return open_work(store.work(cycle.name, hashes(cycle, rubric)), cycle, costs)
+    """The cycle's open pairs.
+
+    Raises:
+        UsageError: with `stop: confident`, if the judges' reliability is not known.
+    """
+    costs, asked, sure = call_costs(cycle, judges), hashes(cycle, rubric), None
+    if cycle.sampling.stop == "confident":
+        sure = Confidence(cycle.sampling.confidence, confidence.learned(store, cycle, asked, costs).posterior)
+    return open_work(store.work(cycle.name, asked), cycle, costs, sure)
 
 
-def call_costs(judges: Mapping[str, PanelJudge]) -> dict[str, float]:
-    """What a usual call to each judge costs, relative to the others; nothing without a price."""
+def call_costs(cycle: Cycle, judges: Mapping[str, PanelJudge]) -> dict[str, float] | None:
+    """What a usual call to each judge costs, nothing without a price; None if all are tried equally often."""
+    if cycle.sampling.first != "cheapest":
+        return None
     return {name: judge.cost(USUAL_PROMPT, reply_tokens(judge)) or 0.0 for name, judge in judges.items()}
 
 
@@ -89,6 +99,7 @@ async def run(
     Raises:
         UsageError: as `ask`.
     """
+    begin(store, cycle, rubric)
     errand = Errand(
         cycle=cycle,
         payer=cycle.name,
@@ -97,7 +108,9 @@ async def run(
         totals=_totals(store, cycle, rubric),
         pairs=store.pair_count(cycle.name),
     )
-    return await ask(store, errand, rubric, console=console, max_cost=max_cost)
+    outcome = await ask(store, errand, rubric, console=console, max_cost=max_cost)
+    conclude(store, cycle, rubric)
+    return outcome
 
 
 async def ask(
@@ -141,6 +154,43 @@ async def ask(
                 with suppress(asyncio.CancelledError):
                     await shown
                 live.remove()
+
+
+def begin(store: Store, cycle: Cycle, rubric: Rubric) -> None:
+    """Before a cycle's first call: with `stop: confident`, keep what its stops will rest on.
+
+    Raises:
+        UsageError: the judges' reliability is not known.
+    """
+    if cycle.sampling.stop == "confident":
+        costs = call_costs(cycle, Panel(cycle, rubric).priced())
+        confidence.keep_learned(store, cycle, hashes(cycle, rubric), costs)
+
+
+def conclude(store: Store, cycle: Cycle, rubric: Rubric) -> None:
+    """After a run: with `stop: confident`, label the pairs whose votes are sure enough."""
+    if cycle.sampling.stop == "confident":
+        costs = call_costs(cycle, Panel(cycle, rubric).priced())
+        confidence.conclude(store, cycle, hashes(cycle, rubric), costs)
+
+
+def early(store: Store, cycle: Cycle, rubric: Rubric) -> dict[str, Any] | None:
+    """What stopping early does to labels, by pairs that were asked completely; None unless the cycle stops so."""
+    if cycle.sampling.stop != "confident":
+        return None
+    costs, asked = call_costs(cycle, Panel(cycle, rubric).priced()), hashes(cycle, rubric)
+    done, n = confidence.rehearsed(store, cycle, asked, costs)
+    known = confidence.learned(store, cycle, asked, costs)
+    return {
+        "confidence": cycle.sampling.confidence,
+        "learned_from": known.source,
+        "learned_pairs": known.pairs,
+        "pairs": n,
+        "calls_per_pair": done.calls,
+        "stopped": done.confident,
+        "differs": [done.differs.value, done.differs.low, done.differs.high],
+        "opposite": [done.opposite.value, done.opposite.low, done.opposite.high],
+    }
 
 
 def _totals(store: Store, cycle: Cycle, rubric: Rubric) -> dict[str, tuple[int, int]]:

@@ -368,7 +368,7 @@ class Labeler:
             result = replace(result, spent=turn.spent(result.spent))
         self._store(result)
         if isinstance(result, Vote):
-            turn.work.votes[turn.ballot] = result.verdict
+            turn.work.heard(result)
         else:
             turn.work.given_up.add(turn.ballot)
         self._close(turn)

@@ -74,11 +74,11 @@ def slices(rate: float) -> tuple[int, float]:
 
 
 class TokenBucket:
-    """Tokens per minute: a tenth of a minute's allowance at once, refilled evenly."""
+    """Tokens per minute, dealt out evenly: no second has more than a sixtieth, but for one request that is larger by itself."""
 
     def __init__(self, per_minute: float) -> None:
-        self._rate = per_minute / 60
-        self._most = per_minute / 10
+        self._rate = per_minute / 60 / MARGIN
+        self._most = (MARGIN - 1) / 2 * self._rate  # seconds' worth; what may be saved up must fit into the margin
         self._left = self._most
         self._at = time.monotonic()
 

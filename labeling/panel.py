@@ -13,7 +13,7 @@ from consensus.cycle import Cycle, Judge, Price
 from consensus.nouns import Ballot, Failure, Pair, Spent, Verdict, Vote, digest
 from labeling.providers.base import Answer, CallError, NotConnected, Question, Transport, parameters
 from labeling.providers.routes import litellm, price, route
-from labeling.reply import Reply, parse
+from labeling.reply import Reply, parse, verdict_margin
 from labeling.rubric import Rubric
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class PanelJudge:
             )
             return Failure(ballot, "empty", message, spent, retry=not cut)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
+        margin = verdict_margin(answer.tokens) if answer.tokens and reply.verdict in (Verdict.A, Verdict.B) else None
         return Vote(
             ballot,
             reply.verdict,
@@ -104,6 +105,7 @@ class PanelJudge:
             temperature,
             answer.finish_reason,
             spent,
+            margin,
             fingerprint=answer.fingerprint,
         )
 

@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from consensus.confident import Confidence, next_confident
 from consensus.cycle import Cycle
-from consensus.nouns import Ballot, Pair, Verdict
+from consensus.nouns import Ballot, Pair, Verdict, Vote
 from consensus.rule import Rule
 from consensus.sequence import Seat, audited, line_up, next_ballots
 from consensus.store import Stored
@@ -24,6 +25,7 @@ class Work:
 
     Attributes:
         complete: ask everybody, whether it can change the label or not.
+        confidence: how sure the votes have to be for judging to stop; None stops when the label is settled.
         served: which model spoke on the pair already, and for which judge.
         given_up: ballots that brought no answer.
         waiting: ballots in a batch at a provider, to be asked by nobody else.
@@ -34,7 +36,9 @@ class Work:
     line: list[Seat]
     rule: Rule
     votes: dict[Ballot, Verdict] = field(default_factory=dict)
+    margins: dict[Ballot, float] = field(default_factory=dict)
     complete: bool = True
+    confidence: Confidence | None = None
     served: dict[str, str] = field(default_factory=dict)
     given_up: set[Ballot] = field(default_factory=set)
     waiting: set[Ballot] = field(default_factory=set)
@@ -42,11 +46,20 @@ class Work:
 
     def wave(self) -> list[Ballot]:
         """The ballots to ask next; none if the pair is done, or has to wait for a batch."""
-        if not self.complete:
+        if self.complete:
+            done = self.votes.keys() | self.given_up | self.waiting
+            return [ballot for seat in self.line for ballot in seat.ballots if ballot not in done]
+        if self.confidence is None:
             ballots = next_ballots(self.line, self.votes, self.given_up, self.rule)
-            return [ballot for ballot in ballots if ballot not in self.waiting]
-        done = self.votes.keys() | self.given_up | self.waiting
-        return [ballot for seat in self.line for ballot in seat.ballots if ballot not in done]
+        else:
+            ballots = next_confident(self.line, self.votes, self.given_up, self.rule, self.confidence, self.margins)
+        return [ballot for ballot in ballots if ballot not in self.waiting]
+
+    def heard(self, vote: Vote) -> None:
+        """A ballot was answered."""
+        self.votes[vote.ballot] = vote.verdict
+        if vote.margin is not None:
+            self.margins[vote.ballot] = vote.margin
 
 
 @dataclass
@@ -72,13 +85,17 @@ class Need:
 
 
 def open_work(
-    pairs: Iterable[tuple[Pair, Sequence[Stored]]], cycle: Cycle, costs: Mapping[str, float] | None
+    pairs: Iterable[tuple[Pair, Sequence[Stored]]],
+    cycle: Cycle,
+    costs: Mapping[str, float] | None,
+    confidence: Confidence | None = None,
 ) -> Iterator[Work]:
     """The pairs that still have ballots to ask.
 
     Args:
         pairs: with the votes that are stored already, and what waits in a batch.
         costs: what a call to each judge costs; the cheapest are tried first. None tries everybody equally often.
+        confidence: with `stop: confident`, how sure the votes have to be.
     """
     rule, sampling = cycle.rule, cycle.sampling
     names = cycle.judge_names
@@ -91,10 +108,12 @@ def open_work(
             line,
             rule,
             complete=sampling.stop == "never" or audited(pair.pair_id, cycle.cycle.seed, sampling.audit_share),
+            confidence=confidence,
         )
         if stored or not everybody:
             planned = {ballot for seat in line for ballot in seat.ballots}
             work.votes = {vote.ballot: vote.verdict for vote in stored if vote.verdict and vote.ballot in planned}
+            work.margins = {vote.ballot: vote.margin for vote in stored if vote.margin is not None}
             work.served = {vote.served_by: vote.ballot.judge for vote in stored if vote.served_by}
             work.waiting = {vote.ballot for vote in stored if vote.verdict is None} - work.votes.keys()
             work.given_up = {ballot for ballot in planned - work.votes.keys() if ballot.judge not in called}

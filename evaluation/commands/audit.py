@@ -137,7 +137,7 @@ def costs_of(cycle: Cycle, rubric: Rubric) -> Mapping[str, float] | None:
     from labeling.panel import Panel
 
     lazy = cycle.sampling.stop == "settled" and any(judge.called for judge in cycle.judges)
-    return call_costs(Panel(cycle, rubric).priced()) if lazy and cycle.sampling.first == "cheapest" else None
+    return call_costs(cycle, Panel(cycle, rubric).priced()) if lazy else None
 
 
 def _as_dict(verdict: Verdict) -> dict[str, object]:

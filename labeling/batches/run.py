@@ -12,7 +12,7 @@ from labeling.batches.judges import batch_judges
 from labeling.batches.settle import Settling
 from labeling.batches.state import BatchOutcome, State
 from labeling.batches.submit import Submission
-from labeling.cycle_run import hashes, outstanding, refuse_unpriced
+from labeling.cycle_run import begin, conclude, hashes, outstanding, refuse_unpriced
 from labeling.panel import Panel, PanelJudge
 from labeling.rubric import Rubric
 
@@ -42,6 +42,7 @@ async def run_batches(
     """
     from labeling.providers.batch_apis import session
 
+    begin(store, cycle, rubric)
     async with Panel(cycle, rubric) as panel, session() as connection:
         able, unable = batch_judges(panel.judges, cycle, connection)
         if max_cost is not None:
@@ -53,6 +54,7 @@ async def run_batches(
         try:
             while True:
                 await settling.run()
+                conclude(store, cycle, rubric)
                 await submission.run(outstanding(reader, cycle, rubric, panel.judges))
                 if not (wait and state.hopeful):
                     return state.outcome()

@@ -58,7 +58,7 @@ def label(
     from consensus.summary import show, summary
     from consensus.terminal import emit, err, out
     from labeling.commands.label_batch import batch_prices, in_batches
-    from labeling.cycle_run import hashes, open_pairs, priced, run, savings
+    from labeling.cycle_run import early, hashes, open_pairs, priced, run, savings
     from labeling.intake import ingest_input
     from labeling.rubric import Rubric
 
@@ -97,13 +97,14 @@ def label(
         figures = {**summary(store, loaded.name), **_outcome_figures(outcome), "waiting": waiting}
         answered = store.answered(loaded.name, hashes(loaded, rubric))
         figures["calls"] = savings(loaded, figures, answered) if complete else None
+        figures["early"] = early(store, loaded, rubric)
         figures["open_pairs"] = open_pairs(store, loaded, rubric) if outcome.failures or not outcome.complete else 0
     if json:
         emit(figures)
     else:
         show(out(), figures)
         if figures["calls"] and figures["calls"]["saved"]:
-            out().print(_saved(figures["calls"]))
+            out().print(_saved(figures["calls"], figures["early"]))
         cap = f" --max-cost {max_cost:g}" if max_cost is not None else ""
         for line in _ending(outcome, words, cap, open_pairs=figures["open_pairs"], waiting=waiting):
             out().print(line)
@@ -147,14 +148,25 @@ def _ending(outcome: Outcome, words: str, cap: str, *, open_pairs: int, waiting:
     return [*lines, f"next: [bold]consensus export {plain(words)}[/]"]
 
 
-def _saved(calls: dict[str, Any]) -> str:
+def _saved(calls: dict[str, Any], early: dict[str, Any] | None) -> str:
     from consensus.terminal import count, dollars, percent
 
     money = f", about {dollars(calls['saved_usd'])}" if calls["saved_usd"] is not None else ""
     share = percent(calls["saved"] / calls["full"])
     asked = f"{count(calls['made'])} of the full panel's {count(calls['full'])} ballots"
-    same = "but for failed ballots the labels are" if calls["failed"] else "the labels are exactly"
-    return f"saved: asked {asked} ({share} fewer{money}); {same} the full panel's"
+    if early is None:
+        same = "but for failed ballots the labels are" if calls["failed"] else "the labels are exactly"
+        return f"saved: asked {asked} ({share} fewer{money}); {same} the full panel's"
+    value, low, high = early["differs"]
+    lines = [
+        f"saved: asked {asked} ({share} fewer{money})",
+        f"stopped when {percent(early['confidence'])} sure, as learned from {early['learned_from']}, "
+        f"{count(early['learned_pairs'])} pairs; on {count(early['pairs'])} pairs that were asked completely this changes "
+        f"{percent(value)} of the labels ({percent(low)} to {percent(high)})",
+    ]
+    if early["stopped"] == 0:
+        lines.append("no pair was sure before its label was settled: sampling.stop=settled asks as little, at no risk")
+    return "\n".join(lines)
 
 
 def _plan_figures(plan: list[Need]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Answer:
         model: who answered, by its own word (with a gateway: by the gateway's).
         cached_tokens: part of `prompt_tokens` that came from the provider's cache.
         latency_s: seconds on the wire.
+        tokens: the reply's tokens with their log-probabilities and alternatives, in OpenAI's form, where the judge asks for them.
         fingerprint: the provider's name for the version of its system (OpenAI's system_fingerprint); None if it says nothing.
     """
 
@@ -49,6 +50,7 @@ class Answer:
     completion_tokens: int | None = None
     cached_tokens: int = 0
     latency_s: float = 0.0
+    tokens: Any = None
     fingerprint: str | None = None
 
 
@@ -60,6 +62,7 @@ def read_answer(
     *,
     counts: tuple[Any, Any, Any],
     latency_s: float,
+    tokens: Any = None,
     fingerprint: Any = None,
 ) -> Answer:
     """What a provider said, checked: a reply is data from outside, and may hold anything.
@@ -88,6 +91,7 @@ def read_answer(
         completion,
         min(cached or 0, prompt or 0),
         latency_s,
+        tokens,
         fingerprint if isinstance(fingerprint, str) and fingerprint else None,
     )
 

@@ -106,6 +106,8 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         getattr(details, "cached_tokens", None),
     )
     model = served_by(response.model, headers, extra_fields)
+    logprobs = getattr(choice, "logprobs", None)
+    tokens = None if logprobs is None else logprobs.model_dump().get("content")
     return read_answer(
         message.content,
         refusal,
@@ -114,6 +116,7 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         counts=counts,
         latency_s=latency_s,
         fingerprint=getattr(response, "system_fingerprint", None),
+        tokens=tokens,
     )
 
 

@@ -88,6 +88,7 @@ def plain_answer(data: Any, headers: Mapping[str, str], latency: float) -> Answe
         counts=counts,
         latency_s=latency,
         fingerprint=data.get("system_fingerprint"),
+        tokens=(choice.get("logprobs") or {}).get("content"),
     )
 
 

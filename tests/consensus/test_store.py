@@ -52,6 +52,7 @@ def test_a_vote_comes_back_with_everything_it_had(store):
         0.5,
         "stop",
         Spent(10, 5, 0.25, 1.5, 2),
+        2.5,
         fingerprint="fp_1",
     )
     store.add(CYCLE.name, HASHES, [vote])
@@ -75,6 +76,7 @@ def test_a_vote_comes_back_with_everything_it_had(store):
         "temperature": 0.5,
         "finish_reason": "stop",
         "attempts": 2,
+        "margin": 2.5,
         "fingerprint": "fp_1",
     }
 

@@ -198,6 +198,23 @@ async def asked(name: str, transport: str, *script: Any, **settings: Any) -> tup
         return await judge.ask(PAIR, Ballot("p1", judge.name, Shown.AB)), server.received
 
 
+# Log-probabilities
+
+
+@pytest.mark.parametrize("transport", ["fast", "default"])
+def test_log_probabilities_of_the_verdict_become_the_votes_margin(transport):
+    listed = [{"token": "A", "logprob": -0.1, "bytes": None}, {"token": "B", "logprob": -2.1, "bytes": None}]
+    parts = [('{"verdict": "', []), ("A", listed), ('"}', [])]
+    tokens = [{"token": text, "logprob": -0.1, "bytes": None, "top_logprobs": top} for text, top in parts]
+    body = openai_reply('{"verdict": "A"}')
+    body["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
+    extra = {"logprobs": True, "top_logprobs": 5}
+    vote, (received,) = asyncio.run(asked("openai", transport, body, extra=extra))
+    assert isinstance(vote, Vote)
+    assert vote.margin == pytest.approx(2.0)
+    assert {name: received.body[name] for name in extra} == extra
+
+
 # Limits
 
 
