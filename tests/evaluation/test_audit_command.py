@@ -102,7 +102,7 @@ def test_broken_limits_end_with_3_and_say_whose_figure(tmp_path, capsys):
     assert code == 3
     assert "position_bias>0.05 holds for y: position_bias is 0.5, between" in out
     assert "repeat_flip>0.2 cannot be said of z: no request was asked twice" in out
-    found, code = audited(capsys, cycle, "--fail-on", "accuracy<0.1")
+    found, code = audited(capsys, cycle, "--fail-on", "abstention>0.5")
     assert (code, found["gate"]) == (0, [])
 
 
