@@ -79,7 +79,7 @@ def _bare(value: float, unit: Unit) -> str:
 def _findings(console: Console, findings: Sequence[Finding]) -> None:
     console.print("\n[bold]What to know[/]")
     if not any(finding.accuses for finding in findings):
-        console.print("[green]✓[/] no judge fails a test that all innocent judges pass in 95 % of audits")
+        console.print("[green]✓[/] no judge fails a test (a panel without fault passes all of them in 95 % of audits)")
     for (check, accuses, advice), same in groupby(findings, key=lambda each: (each.check, each.accuses, each.advice)):
         group = list(same)
         mark = "[red]✗[/]" if accuses else "[yellow]•[/]"
