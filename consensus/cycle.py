@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -34,6 +35,15 @@ def _http_url(value: str) -> str:
         raise ValueError("an address starts with http:// or https://, e.g. http://127.0.0.1:8000/v1")
     if re.match(r"https?://[^/\s]*@", value):
         raise ValueError("this address holds a password; keys come from the environment, see api_key_env")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port, (parts.hostname or "").encode("idna")
+        (parts.path + parts.query).encode("ascii")
+    except ValueError:
+        raise ValueError(
+            "this address cannot be reached: its host has to be a name or an address, its port a number up to 65535, and "
+            "what follows plain ASCII, e.g. http://127.0.0.1:8000/v1"
+        ) from None
     return value.rstrip("/")
 
 

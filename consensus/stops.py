@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
@@ -70,8 +70,9 @@ class Stops:
         return self._asked(config_hashes, "TRUE", [])
 
     def undecided(self, cycle: str, config_hashes: Mapping[str, str]) -> Iterator[Asked]:
-        """The cycle's pairs that have votes, but too few for the rule, and no confident label yet."""
-        where = "v.cycle = ? AND v.pair_id IN (SELECT pair_id FROM labels WHERE cycle = ? AND reason = 'too_few_votes')"
+        """The cycle's pairs that have votes, but too few for the rule; those that have a confident label too."""
+        few = "SELECT pair_id FROM rule_labels WHERE cycle = ? AND reason = 'too_few_votes'"
+        where = f"v.cycle = ? AND v.pair_id IN ({few})"
         return self._asked(config_hashes, where, [cycle, cycle])
 
     def _asked(self, config_hashes: Mapping[str, str], where: str, values: Sequence[object]) -> Iterator[Asked]:
@@ -92,11 +93,16 @@ class Stops:
                     margins[ballot] = margin
             yield Asked(cycle, pair_id, prompt_id, Verdict(gold) if gold in ("a", "b") else None, votes, margins)
 
-    def add(self, cycle: str, stops: Sequence[tuple[str, Verdict, float]]) -> None:
-        """Append confident labels: pair, verdict, and how sure it is."""
-        if stops:
-            at = utc_now()
-            with self._store.transaction():
-                self._db.executemany(
-                    "INSERT INTO confident_stops VALUES (?, ?, ?, ?, ?)", [[cycle, *stop, at] for stop in stops]
-                )
+    def replace(self, cycle: str, looked_at: Collection[str], found: Mapping[str, tuple[Verdict, float]]) -> None:
+        """Let the pairs that were looked at have these confident labels, each with how sure it is, and no others."""
+        sql = "SELECT pair_id, verdict, p FROM confident_stops WHERE cycle = ?"
+        rows = self._db.execute(sql, [cycle]).fetchall()
+        before = {pair_id: (Verdict(verdict), p) for pair_id, verdict, p in rows}
+        stale = [name for name in looked_at if name in before and before[name] != found.get(name)]
+        fresh = [[cycle, name, *stop, utc_now()] for name, stop in found.items() if before.get(name) != stop]
+        with self._store.transaction():
+            if stale:
+                gone = "DELETE FROM confident_stops WHERE cycle = ? AND pair_id IN (SELECT unnest(?))"
+                self._db.execute(gone, [cycle, stale])
+            if fresh:
+                self._db.executemany("INSERT INTO confident_stops VALUES (?, ?, ?, ?, ?)", fresh)

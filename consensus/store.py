@@ -154,6 +154,7 @@ class Store:
         self.db.execute(f"INSERT INTO cycles VALUES ({', '.join('?' * len(row))})", row)
         if old is None:
             self.db.execute("DELETE FROM judges WHERE cycle = ?", [cycle.name])
+            self.db.execute("DELETE FROM posteriors WHERE cycle = ?", [cycle.name])  # of judges that were others
             for seat, judge in enumerate(cycle.judges):
                 values = [cycle.name, judge.label, seat, judge.config_hash(rubric), judge.model_dump_json()]
                 self.db.execute("INSERT INTO judges VALUES (?, ?, ?, ?, ?)", values)

@@ -52,16 +52,20 @@ def keep_learned(store: Store, cycle: Cycle, hashes: Mapping[str, str], costs: M
 
 
 def conclude(store: Store, cycle: Cycle, hashes: Mapping[str, str], costs: Mapping[str, float] | None) -> int:
-    """Label the pairs that the rule has too few votes on, and the posterior enough; how many those are."""
+    """Label the pairs that the rule has too few votes on, and the posterior enough; how many those are.
+
+    Labels of earlier runs are looked at again: since then votes may have come, or another confidence be asked for.
+    """
     confidence = Confidence(cycle.sampling.confidence, learned(store, cycle, hashes, costs).posterior)
-    stops, found = Stops(store), []
+    stops, looked_at, found = Stops(store), [], {}
     for pair in stops.undecided(cycle.name, hashes):
         line = line_up(pair.pair_id, cycle.judge_names, cycle.rule, costs)
         label = confident_label(line, pair.votes, cycle.rule, confidence, pair.margins)
+        looked_at.append(pair.pair_id)
         if label.reason is Reason.CONFIDENT and label.verdict:
             p_a = confidence.posterior.p_a(_planned(line, pair.votes), pair.margins)
-            found.append((pair.pair_id, label.verdict, max(p_a, 1 - p_a)))
-    stops.add(cycle.name, found)
+            found[pair.pair_id] = label.verdict, max(p_a, 1 - p_a)
+    stops.replace(cycle.name, looked_at, found)
     return len(found)
 
 

@@ -68,7 +68,8 @@ def slices(rate: float) -> tuple[int, float]:
     """
     if rate < 10:
         return 1, 1 / rate
-    sizes = range(ceil(rate / 25), int(rate / 10) + 1)
+    most = (int(rate / often) for often in range(10, 26))  # the largest slices that come so often
+    sizes = [requests for requests in most if requests >= ceil(rate / 25)]
     best = max(sizes, key=lambda requests: (requests * (rate // requests), -requests))
     return best, 1 / (rate // best)
 

@@ -116,8 +116,17 @@ def _default_key(provider: str) -> str | None:
 
 
 def _environment(variable: str) -> str:
-    """A variable's value without the line break that a file or a secret store left on it, which no header may hold."""
-    return os.environ.get(variable, "").strip()
+    """A variable's value without the line break that a file or a secret store left on it, which no header may hold.
+
+    Raises:
+        UsageError: it holds something else that no header may.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not (value.isascii() and value.isprintable()):
+        raise UsageError(
+            f"{variable} holds a character that no key has, such as a line break or '…'; copy the key again"
+        )
+    return value
 
 
 def price(judge: Judge) -> Price | None:

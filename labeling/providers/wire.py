@@ -51,6 +51,9 @@ class Wire:
         except OSError as error:
             message = f"{type(error).__name__}: {error}"
             raise CallError("connection", message, latency_s=time.perf_counter() - started) from None
+        except ValueError as error:
+            message = f"its address or headers cannot be sent: {error}"
+            raise CallError("bad_request", message, retry=False, fatal=True) from None
         latency = time.perf_counter() - started
         self.allowed = allowed(self.route.provider, response.headers) or self.allowed
         if response.status != 200:

@@ -451,6 +451,13 @@ def test_a_key_where_the_name_of_its_variable_belongs_is_refused_and_not_repeate
     assert value not in said
 
 
+@pytest.mark.parametrize(
+    "address", ["http://h:99999/v1", "http://h:abc/v1", "http://a..b/v1", "http://[::1/v1", "http://h/\u4e16/v1"]
+)
+def test_an_address_that_nothing_can_be_sent_to_is_refused(refused, address):
+    assert "this address cannot be reached" in refused(f'{ONE}    api_base: "{address}"\n')
+
+
 def test_a_password_in_an_address_is_refused_and_not_repeated(refused):
     said = refused(f"{ONE}    api_base: https://me:hunter2@host/v1\n")
     assert "this address holds a password" in said

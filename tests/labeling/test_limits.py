@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -144,6 +145,19 @@ def test_no_second_holds_more_slices_than_the_limit_and_little_of_it_is_left_ove
 @given(st.floats(0.01, 10, exclude_max=True))
 def test_a_slow_limit_is_dealt_out_one_by_one(rate):
     assert slices(rate) == (1, 1 / rate)
+
+
+@given(st.floats(10, 5000))
+def test_no_other_size_leaves_less_of_the_limit_over(rate):
+    def used(requests):
+        return requests * (rate // requests), -requests
+
+    assert slices(rate)[0] == max(range(ceil(rate / 25), int(rate / 10) + 1), key=used)
+
+
+def test_a_limit_that_means_none_is_dealt_out_too():
+    requests, seconds = slices(2.0**53 / 60)  # the largest that a provider's headers are believed
+    assert requests / seconds == pytest.approx(2.0**53 / 60)
 
 
 OPENAI = {"x-ratelimit-limit-requests": "500", "x-ratelimit-limit-tokens": "200000"}
