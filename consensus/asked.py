@@ -48,10 +48,11 @@ class Draw:
 
 
 def weights(votes: Votes, draw: Draw, cycle: Cycle, costs: Mapping[str, float] | None) -> Floats:
-    """The inverse chance of each vote to be asked, at least 1, shape [n_votes].
+    """The inverse chance of each vote to be asked, at least 1, shape [n_votes]; 0 for a vote to be left out.
 
     Recorded votes, and those of a cycle that asks everybody, have weight 1. Repeats and second orders that the plan does not have
-    come from an audit's sample: their chance is the share of pairs that have them.
+    come from an audit's sample: their chance is the share of pairs that have them. Where judging stops when it is sure, only the
+    pairs that are asked completely count: they are a random sample, and the chance of any other vote depends on what was said.
 
     Args:
         votes: with `pair_ids`; their own weights are not read.
@@ -71,7 +72,11 @@ def weights(votes: Votes, draw: Draw, cycle: Cycle, costs: Mapping[str, float] |
     complete = sampled | np.array([audited(name, seed, cycle.sampling.audit_share) for name in votes.pair_ids])
     # Of any other pair nothing was asked but what its label needed.
     unsure = np.flatnonzero(planned & complete[votes.pair])
-    by_lot = unsure[~_needed(votes, unsure, draw, cycle, costs) & called[unsure]]
+    if cycle.sampling.stop == "confident":
+        found[planned & called] = 0
+        by_lot = unsure[called[unsure]]
+    else:
+        by_lot = unsure[~_needed(votes, unsure, draw, cycle, costs) & called[unsure]]
     if len(by_lot):
         found[by_lot] = 1 / share
     return found

@@ -77,13 +77,16 @@ def read(store: Store, cycle: Cycle, costs: Mapping[str, float] | None = None) -
     label[_ints(labels, "pair")] = [CODE.get(verdict, NO_GOLD) for verdict in labels["verdict"].to_pylist()]
     kept = np.zeros(n, np.bool_)
     kept[_ints(labels, "pair")] = [reason in keeps for reason in labels["reason"].to_pylist()]
+    weight = weights(votes, draw, cycle, costs)
+    counts = weight > 0
+    votes = replace(votes, weight=np.maximum(weight, 1)).where(counts)
     return CycleVotes(
-        votes=replace(votes, weight=weights(votes, draw, cycle, costs)),
+        votes=votes,
         planned=draw.planned(votes, cycle),
         log2_ratio=np.where(np.isfinite(ratio), ratio, np.nan),
         made_a=pairs["model_a"].to_pylist(),
         made_b=pairs["model_b"].to_pylist(),
-        scores={axis: rows[f"axis_{k}"].to_numpy().astype(float) for k, axis in enumerate(axes)},
+        scores={axis: rows[f"axis_{k}"].to_numpy().astype(float)[counts] for k, axis in enumerate(axes)},
         label=label,
         kept=kept,
     )

@@ -123,5 +123,5 @@ def _repeats(judges: Sequence[JudgeAudit]) -> Iterator[Finding]:
         yield _remark(
             "repeats",
             f"{who} was asked the same thing twice: how often it would contradict itself is not known",
-            "ask a random sample of the pairs again, in both orders",
+            "ask a random sample of the pairs again, in both orders: consensus audit --ask",
         )

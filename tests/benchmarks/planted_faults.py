@@ -4,6 +4,9 @@
 
 Four judges on 240 pairs of 80 prompts, both orders, three calls each; all make some errors together, and call after call flips
 one time in twenty. In each scenario one of them has a fault. An accusation that the fault does not explain, of whomever, is false.
+
+Then drift: 200 anchors with five kept votes, looked at after every 2,500 of a judge's votes; from vote 5,000 on the first judge is
+of another opinion on a share of the pairs.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from consensus.agreement import Errors, Panel
+from consensus.drift import anchor_hits, over_looks, wealth
 from consensus.estimate import interval
 from consensus.rule import Rule
 from consensus.votes import ABSTAIN, A, B, Cells, Votes
@@ -22,6 +26,7 @@ from evaluation.audit.findings import accusations
 from evaluation.audit.judges import estimates
 from evaluation.audit.material import Material
 from evaluation.audit.panel import common
+from labeling.anchors import LEVEL
 
 PAIRS, PROMPTS, JUDGES, REPEATS = 240, 80, 4, 3
 NAMES = ("one", "two", "three", "four")
@@ -146,6 +151,24 @@ def rates(fault: Fault, runs: int, *, seed: int = 0) -> tuple[float, float, floa
     return float(found), float(covered), float(false)
 
 
+def drift_run(changed: float, rng: np.random.Generator, *, anchors: int = 200, kept: int = 5) -> tuple[bool, bool]:
+    """Whether the judge that changed is alarmed of, and whether one that did not is, or it before it changed."""
+    alarm = np.zeros((JUDGES, 4), np.bool_)
+    for judge in range(JUDGES):
+        opinion = rng.integers(0, 2, anchors)
+        other = np.where(rng.random(anchors) < changed, 1 - opinion, opinion)
+        stored = np.stack([kept - (flips := rng.binomial(kept, FLIPS, anchors)), flips], axis=1)
+        counts = np.where(opinion[:, None] == 0, stored, stored[:, ::-1])
+        looks = []
+        for look in range(4):  # after 2,500, 5,000, 7,500 and 10,000 votes
+            now = other if judge == 0 and look >= 2 else opinion
+            said = now ^ (rng.random(anchors) < FLIPS)
+            hits, chance = anchor_hits(counts, said)
+            looks.append(float(wealth(hits, chance)[-1]))
+        alarm[judge] = over_looks(looks) >= JUDGES / LEVEL
+    return bool(alarm[0].any()), bool(alarm[1:].any() or alarm[0, :2].any())
+
+
 def main() -> None:
     """Print a line per fault."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 200
@@ -158,6 +181,10 @@ def main() -> None:
         print(
             f"{name:<24}{fault.figure:<18}{fault.truth:>7.3f}{found:>8.3f}{covered:>9.3f}{false:>21.3f}   {took:4.0f} s"
         )
+    print(f"{'drift after vote 5,000':<24}{'alarmed in':>12}{'false alarm in':>16}")
+    for changed in (0.0, 0.05, 0.1, 0.2):
+        found, false = np.mean([drift_run(changed, np.random.default_rng([1, run])) for run in range(runs)], axis=0)
+        print(f"{changed:<24.0%}{found:>12.3f}{false:>16.3f}")
 
 
 if __name__ == "__main__":

@@ -128,3 +128,15 @@ def test_repeats_of_a_sample_weigh_as_much_as_the_sample_is_rare(tmp_path):
     again = votes.repeat == 1
     assert votes.weight[again] == pytest.approx(300 / again.sum())
     assert set(votes.weight[~again & (votes.pair >= 30)]) <= {1.0, 1 / (1 - 0.8 * (1 - again.sum() / 300))}
+
+
+def test_where_judging_stops_when_sure_only_pairs_that_are_asked_completely_count(tmp_path):
+    """As a random sample of the pairs: every vote of them, and each for as many as the sample is rare."""
+    store, cycle = labeled(tmp_path, stop="never")
+    with store:
+        sure = cycle.model_copy(update={"sampling": cycle.sampling.model_copy(update={"stop": "confident"})})
+        found = read(store, sure)
+        names = {pair.pair_id for pair in pairs(300) if audited(pair.pair_id, cycle.cycle.seed, 0.2)}
+    assert {found.votes.pair_ids[k] for k in found.votes.pair} == names
+    assert len(found.votes.pair) == 3 * len(names)
+    assert found.votes.weight.tolist() == pytest.approx([5.0] * len(found.votes.pair))
