@@ -32,9 +32,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Which pairs a cycle asks completely: all with `stop: never`, else a seeded share."""
+    """Which pairs a cycle asks completely whatever is said: those of a seeded share."""
 
-    stop: str
     seed: int
     audit_share: float
 
@@ -60,10 +59,18 @@ class Stops:
     def designs(self) -> dict[str, Design]:
         """How each cycle of the store chooses the pairs that are asked completely."""
         rows = self._db.execute(
-            "SELECT cycle, config->>'$.sampling.stop', (config->>'$.cycle.seed')::BIGINT, "
-            "(config->>'$.sampling.audit_share')::DOUBLE FROM cycles"
+            "SELECT cycle, (config->>'$.cycle.seed')::BIGINT, (config->>'$.sampling.audit_share')::DOUBLE FROM cycles"
         ).fetchall()
         return {cycle: Design(*rest) for cycle, *rest in rows}
+
+    def failed(self, config_hashes: Mapping[str, str]) -> set[tuple[str, str]]:
+        """Cycle and id of the pairs on which one of these judges was asked and gave no answer, at some time."""
+        rows = self._db.execute(
+            "SELECT DISTINCT cycle, pair_id FROM failures WHERE repeat = 0 "
+            "AND (judge, config_hash) IN (SELECT unnest(?), unnest(?))",
+            [list(config_hashes), list(config_hashes.values())],
+        ).fetchall()
+        return {(cycle, pair_id) for cycle, pair_id in rows}
 
     def asked(self, config_hashes: Mapping[str, str]) -> Iterator[Asked]:
         """Every cycle's pairs with what these judges said of them."""

@@ -87,14 +87,18 @@ def complete_pairs(
 ) -> Iterator[Complete]:
     """Pairs of any cycle of the store on which every judge of this one was asked, whatever the others said.
 
-    Where judging stopped early, the pairs that have all votes nevertheless are the hard ones; there only the audit share counts.
+    Where judging stopped early, the pairs that have all votes nevertheless are the hard ones; there only the audit share counts. A
+    judge that was asked and failed was asked.
     """
     stops = Stops(store)
-    designs = stops.designs()
+    designs, failed = stops.designs(), stops.failed(hashes)
     for name, group in groupby(stops.asked(hashes), key=lambda pair: pair.cycle):
         pairs = [(line_up(pair.pair_id, cycle.judge_names, cycle.rule, costs), pair) for pair in group]
         whole = [(line, pair) for line, pair in pairs if _is_complete(line, pair.votes)]
-        yield from whole if len(whole) == len(pairs) else _sampled(whole, designs[name])
+        everybody = len(whole) + sum(
+            (name, pair.pair_id) in failed for line, pair in pairs if not _is_complete(line, pair.votes)
+        )
+        yield from whole if everybody == len(pairs) else _sampled(whole, designs[name])
 
 
 def _sampled(pairs: Iterable[Complete], design: Design) -> Iterator[Complete]:

@@ -9,7 +9,7 @@ import pytest
 
 from consensus.cli import main
 from consensus.errors import UsageError
-from consensus.nouns import Reason, Verdict
+from consensus.nouns import Ballot, Failure, Reason, Shown, Verdict
 from consensus.stops import Stops
 from consensus.store import Store
 from labeling.confidence import complete_pairs
@@ -126,6 +126,18 @@ def test_where_judging_stopped_early_only_the_audit_share_teaches(tmp_path):
         taught = len(list(complete_pairs(store, cycle, asked, None)))
     assert 0.05 * N < taught < 0.16 * N
     assert taught < complete
+
+
+def test_a_failed_ballot_of_the_pilot_costs_its_pair_and_no_other(tmp_path):
+    pilot, cycle = cycles(tmp_path)
+    with Store(cycle.store) as store:
+        label_cycle(store, pilot, pairs(N))
+        asked = hashes(cycle, Rubric.of(cycle))
+        store.db.execute("DELETE FROM votes WHERE pair_id = 'pair-7' AND judge = 'two'")
+        assert len(list(complete_pairs(store, cycle, asked, None))) < N / 2  # as if it had stopped early
+        failure = Failure(Ballot("pair-7", "two", Shown.AB), "timeout", "none in time")
+        store.add("pilot", asked, [failure])
+        assert len(list(complete_pairs(store, cycle, asked, None))) == N - 1
 
 
 def test_the_command_says_what_it_saved_and_what_that_changes(tmp_path, capsys):
