@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isnan, nan
 
 from consensus.terminal import dollars
@@ -32,11 +32,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose rows begin with what they are about."""
+    """A table whose rows begin with what they are about.
+
+    Attributes:
+        legend: what columns mean, by their titles.
+    """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    legend: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def notes(self) -> list[str]:
@@ -44,10 +49,13 @@ class Table:
         return list(dict.fromkeys(cell.why for row in self.rows for cell in row if cell.why))
 
 
-def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> Table:
+Row = Sequence[Cell | str]
+
+
+def table(caption: str, columns: Sequence[str], rows: Sequence[Row], legend: Mapping[str, str] | None = None) -> Table:
     """A table; plain text stands for a cell of words."""
     full = (tuple(word(cell) if isinstance(cell, str) else cell for cell in row) for row in rows)
-    return Table(caption, tuple(columns), tuple(full))
+    return Table(caption, tuple(columns), tuple(full), legend or {})
 
 
 def word(text: str) -> Cell:

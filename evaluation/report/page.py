@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import resources
-from typing import Any
 
 from consensus.cycle import Cycle
-from evaluation.audit.result import Audit, Figure
+from evaluation.audit.result import Audit, Figure, Finding
 from evaluation.report import sections
-from evaluation.report.cells import DASH, Cell, bare, named, shown
+from evaluation.report.cells import DASH, Cell, bare, cell, meaning, named, shown
 from evaluation.report.draw import svg
 from evaluation.report.sections import Section
 from evaluation.report.specs import NARROW, WIDE
@@ -54,6 +53,15 @@ class Tile:
     says: str
 
 
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do, and the findings that say so."""
+
+    says: str
+    tested: bool
+    findings: tuple[Finding, ...]
+
+
 def page(audit: Audit, about: About) -> str:
     """The report as HTML that refers to nothing outside itself."""
     from jinja2 import Environment, StrictUndefined
@@ -76,6 +84,8 @@ def page(audit: Audit, about: About) -> str:
         style=files.joinpath("page.css").read_text("utf-8"),
         tiles=tiles(audit, about),
         sections=[(part, _drawn(part)) for part in parts],
+        advices=advices(audit.findings),
+        evidence=evidence,
         everything=sections.everything(audit),
         level=f"{100 * LEVEL:g} %",
     )
@@ -96,21 +106,37 @@ def tiles(audit: Audit, about: About) -> list[Tile]:
         Tile("pairs kept", kept, f"{panel.kept:,} of {panel.pairs:,}"),
         Tile(
             "labels agree with people",
-            _first(people, "share"),
+            _without_note(people),
             people.reason or f"on {people.n:,} kept pairs with gold",
         ),
         Tile(
             "independent judges",
-            _first(worth, "number"),
+            _without_note(worth),
             worth.reason or f"is what the panel of {len(audit.judges)} is worth",
         ),
         Tile("per kept pair", per_pair, f"{bare(sum(spent), 'dollars')} in all" if spent else "no price is known"),
     ]
 
 
-def _first(figure: Figure, unit: Any) -> Cell:
-    between = f"{bare(figure.low, unit)} to {bare(figure.high, unit)}" if figure.bounded else ""
-    return Cell(shown(figure.value, unit), between)
+def advices(findings: Sequence[Finding]) -> list[Advice]:
+    """Findings by what they advise, in their order."""
+    by: dict[tuple[str, bool], list[Finding]] = {}
+    for finding in findings:
+        by.setdefault((finding.advice, finding.accuses), []).append(finding)
+    return [Advice(says, tested, tuple(found)) for (says, tested), found in by.items()]
+
+
+def evidence(finding: Finding) -> str:
+    """The figure on which a finding rests."""
+    if finding.figure is None:
+        return ""
+    found = cell(finding.figure)
+    kind = "an interval that allows for all tests together" if finding.accuses else f"a {100 * LEVEL:g} % interval"
+    return f"({meaning(finding.figure.name).title} {found.text}{f', {found.between}: {kind}' if found.between else ''})"
+
+
+def _without_note(figure: Figure) -> Cell:
+    return replace(cell(figure), why="")
 
 
 def settings(cycle: Cycle) -> dict[str, str]:

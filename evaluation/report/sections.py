@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from consensus.nouns import Reason
 from consensus.summary import WHY
 from evaluation.audit.result import PEOPLE, Audit, Between, Figure, JudgeAudit
-from evaluation.report.cells import DASH, Cell, Table, bare, cell, counted, meaning, named, shown, table, word
+from evaluation.report.cells import DASH, Cell, Row, Table, bare, cell, counted, meaning, named, shown, table, word
 from evaluation.report.palette import GOOD, WARN, heat
 from evaluation.report.specs import Bar, Histogram, Spec, Square, Whisker, bars, forest, heat_map, histograms
 
@@ -42,7 +42,7 @@ def labels(audit: Audit) -> Section:
     """How many pairs were kept, and why the others were lost."""
     panel = audit.panel
     reasons = sorted(panel.reasons.items(), key=lambda item: (not Reason(item[0]).keeps, -item[1]))
-    rows = [
+    rows: list[Row] = [
         [
             "kept" if Reason(reason).keeps else "lost",
             WHY[Reason(reason)],
@@ -63,7 +63,7 @@ def labels(audit: Audit) -> Section:
             f"{panel.kept:,} of {panel.pairs:,} pairs are kept ({_share(panel.kept, panel.pairs)}). A pair is kept when "
             "enough judges name the same completion as the better one; the others are lost, each for one reason.",
         ),
-        (table("Pairs by what became of them", ("", "reason", "pairs", "share"), rows),),
+        (table("Pairs by what became of them", ("outcome", "reason", "pairs", "share"), rows),),
         (lambda width: bars(drawn, width=width, title="pairs")) if drawn else None,
         "Bars of the pairs kept and lost by reason.",
         "The cycle has no pairs yet.",
@@ -139,7 +139,7 @@ def agreement(audit: Audit) -> Section:
         for column, other in enumerate(judges)
         for square in [_square(row, column, name, None if name == other else value.get(frozenset((name, other))))]
     ]
-    rows = [[each.one, each.other, *_of_two(each), counted(each.agreement.n)] for each in between]
+    rows: list[Row] = [[each.one, each.other, *_of_two(each), counted(each.agreement.n)] for each in between]
     without = "No pair has a person's answer (gold), so there is no row for people: nobody knows whether the judges are right."
     return Section(
         "agreement",
@@ -167,11 +167,13 @@ def panel(audit: Audit) -> Section:
         first += "judges that err on the same pairs add less than their number."
     else:
         first = f"How many independent judges the panel of {n} is worth is not known: {worth.reason}."
-    figures = [
+    figures: list[Row] = [
         [meaning(name).title, meaning(name).says, cell(each), counted(each.n)] for name, each in found.figures.items()
     ]
-    decisive = [[name, cell(each, "share"), counted(each.n)] for name, each in found.decisive.items()]
-    parts = [[_PARTS.get(name, name), cell(each, "number"), counted(each.n)] for name, each in found.components.items()]
+    decisive: list[Row] = [[name, cell(each, "share"), counted(each.n)] for name, each in found.decisive.items()]
+    parts: list[Row] = [
+        [_PARTS.get(name, name), cell(each, "number"), counted(each.n)] for name, each in found.components.items()
+    ]
     tables = [table("The panel's figures", ("figure", "what it means", "value", "n"), figures)]
     if decisive:
         tables.append(table("Whose vote decides", ("judge", "labels that would change without it", "n"), decisive))
@@ -186,7 +188,7 @@ def costs(audit: Audit, spent: Mapping[str, float | None]) -> Section:
     known = [(judge, spent[judge.judge]) for judge in audit.judges if spent.get(judge.judge) is not None]
     kept, total = audit.panel.kept, sum(dollars or 0.0 for _, dollars in known)
     drawn = [Bar(judge.judge, dollars or 0.0, _dollars(dollars, kept), GOOD) for judge, dollars in known]
-    rows = [_cost_row(judge, spent.get(judge.judge), kept) for judge in audit.judges]
+    rows: list[Row] = [_cost_row(judge, spent.get(judge.judge), kept) for judge in audit.judges]
     whole = len(known) == len(audit.judges)
     if known:
         everyone = [
@@ -262,17 +264,17 @@ def _whisker(judge: str, figure: Figure, marked: bool) -> Whisker:
 
 def _by_judge(caption: str, audit: Audit, names: Sequence[str], *, repeats: bool = False) -> Table:
     """Figures in columns; with what each means said in its head, and n of the first."""
-    rows = []
+    rows: list[Row] = []
     for judge in audit.judges:
         found = [named(judge.figures, name) for name in names]
         typical = [Cell(f"{judge.repeats:g}" if judge.repeats == judge.repeats else DASH)] if repeats else []
         rows.append([judge.judge, *(cell(figure) for figure in found), *typical, counted(found[0].n)])
     columns = ["judge", *(meaning(name).title for name in names), *(["calls per request"] if repeats else []), "n"]
-    return table(caption, columns, rows)
+    return table(caption, columns, rows, {meaning(name).title: meaning(name).says for name in names})
 
 
 def _bins(judges: Sequence[JudgeAudit]) -> Table:
-    rows = [
+    rows: list[Row] = [
         [f"{5 * k} % to {5 * k + 5} %" if k < 10 else "50 % and more", *(counted(judge.flips[k]) for judge in judges)]
         for k in range(11)
     ]
@@ -280,7 +282,7 @@ def _bins(judges: Sequence[JudgeAudit]) -> Table:
 
 
 def _unstable(judges: Sequence[JudgeAudit]) -> Table:
-    rows = [
+    rows: list[Row] = [
         [
             judge.judge,
             each.pair_id,
@@ -310,7 +312,7 @@ def _of_two(each: Between) -> list[Cell]:
     return [cell(each.agreement, "share"), cell(each.kappa, "number"), errors, together]
 
 
-def _cost_row(judge: JudgeAudit, dollars: float | None, kept: int) -> list[Cell | str]:
+def _cost_row(judge: JudgeAudit, dollars: float | None, kept: int) -> Row:
     per_vote = cell(named(judge.figures, "cost"))
     if dollars is None:
         nothing = Cell(DASH, why=per_vote.why or "no price is known")

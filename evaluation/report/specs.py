@@ -87,7 +87,7 @@ def bars(rows: Sequence[Bar], *, width: int, title: str) -> Spec:
         "scale": {"domain": [0, most * (1.5 if width < WIDE else 1.3)]},  # room for what stands at the end
         "axis": {"tickCount": 4, "grid": True},
     }
-    marks = [
+    marks: list[Spec] = [
         {
             "mark": {"type": "bar", "height": 14},
             "encoding": {"x": x, "color": _own("colour")},
@@ -112,7 +112,7 @@ def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
         "axis": {"tickCount": 5 if width < WIDE else 9, "grid": width >= WIDE},
     }
     colour = {"color": _own("colour")}
-    marks = [
+    marks: list[Spec] = [
         {
             "mark": {"type": "tick", "color": INK, "size": 20 if width < WIDE else 32, "thickness": 1.5},
             "encoding": {"x": {"datum": 0} | x},
