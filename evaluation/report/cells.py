@@ -36,12 +36,14 @@ class Table:
 
     Attributes:
         legend: what columns mean, by their titles.
+        folded: whether it is opened by who wants it.
     """
 
     caption: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     legend: Mapping[str, str] = field(default_factory=dict)
+    folded: bool = False
 
     @property
     def notes(self) -> list[str]:

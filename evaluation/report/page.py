@@ -68,6 +68,7 @@ def page(audit: Audit, about: About) -> str:
 
     files = resources.files("evaluation.report")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     template = environment.from_string(files.joinpath("page.html.jinja").read_text("utf-8"))
     parts = [
         sections.labels(audit),

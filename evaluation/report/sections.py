@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from consensus.nouns import Reason
 from consensus.summary import WHY
@@ -108,7 +108,7 @@ def position(audit: Audit) -> Section:
             "a dot is the range in which the true value lies with 95 % confidence.",
         ),
         names,
-        "votes for the completion shown first beyond one half, points",
+        "favours the second  ←  points  →  favours the first",
     )
 
 
@@ -124,7 +124,7 @@ def order(audit: Audit) -> Section:
             "order does no harm beyond chance.",
         ),
         ("order_sensitivity", "position_consistency"),
-        "verdicts that change with the order beyond those that change anyway, points",
+        "changed by the order alone, points",
     )
 
 
@@ -145,8 +145,8 @@ def agreement(audit: Audit) -> Section:
         "agreement",
         "Who agrees with whom, and with people",
         (
-            "The chance, in percent, that two judges give the same verdict on the same pair; darker is more. Judges are "
-            "numbered as in the rows. Agreement is not correctness: judges can be wrong together. "
+            "The chance, in percent, that two judges give the same verdict on the same pair; the stronger the colour, the "
+            "more. Judges are numbered as in the rows. Agreement is not correctness: judges can be wrong together. "
             + ("The last row is people." if people else without),
         ),
         (table("Agreement of every two", ("judge", "and", *_BETWEEN, "n"), rows),) if rows else (),
@@ -167,14 +167,11 @@ def panel(audit: Audit) -> Section:
         first += "judges that err on the same pairs add less than their number."
     else:
         first = f"How many independent judges the panel of {n} is worth is not known: {worth.reason}."
-    figures: list[Row] = [
-        [meaning(name).title, meaning(name).says, cell(each), counted(each.n)] for name, each in found.figures.items()
-    ]
     decisive: list[Row] = [[name, cell(each, "share"), counted(each.n)] for name, each in found.decisive.items()]
     parts: list[Row] = [
         [_PARTS.get(name, name), cell(each, "number"), counted(each.n)] for name, each in found.components.items()
     ]
-    tables = [table("The panel's figures", ("figure", "what it means", "value", "n"), figures)]
+    tables = [table("The panel's figures", ("figure", "what it means", "value", "n"), _explained(found.figures))]
     if decisive:
         tables.append(table("Whose vote decides", ("judge", "labels that would change without it", "n"), decisive))
     if parts:
@@ -212,19 +209,19 @@ def costs(audit: Audit, spent: Mapping[str, float | None]) -> Section:
 
 def everything(audit: Audit) -> list[Table]:
     """Every figure of every judge."""
+    columns = ("figure", "what it means", "value", "n")
     return [
-        table(
-            f"{judge.judge}: {judge.votes:,} votes",
-            ("figure", "what it means", "value", "n"),
-            [
-                [meaning(name).title, meaning(name).says, cell(each), counted(each.n)]
-                for name, each in judge.figures.items()
-            ],
-        )
+        replace(table(f"{judge.judge}: {judge.votes:,} votes", columns, _explained(judge.figures)), folded=True)
         for judge in audit.judges
     ]
 
 
+def _explained(figures: Mapping[str, Figure]) -> list[Row]:
+    return [[meaning(name).title, meaning(name).says, cell(each), counted(each.n)] for name, each in figures.items()]
+
+
+_LONG = 12
+"""Rows above which a table of examples is folded."""
 _NONE_KEPT = "no pair is kept"
 _BETWEEN = ("agreement", "kappa", "error correlation", "err together")
 _BESIDE_PEOPLE = "needs two judges: people are taken to be right"
@@ -274,11 +271,9 @@ def _by_judge(caption: str, audit: Audit, names: Sequence[str], *, repeats: bool
 
 
 def _bins(judges: Sequence[JudgeAudit]) -> Table:
-    rows: list[Row] = [
-        [f"{5 * k} % to {5 * k + 5} %" if k < 10 else "50 % and more", *(counted(judge.flips[k]) for judge in judges)]
-        for k in range(11)
-    ]
-    return table("Requests by their repeat flip rate", ("repeat flip rate", *(judge.judge for judge in judges)), rows)
+    columns = ("judge", *(f"{5 * k} to < {5 * k + 5} %" for k in range(10)), "50 % and more")
+    rows: list[Row] = [[judge.judge, *(counted(n) for n in judge.flips)] for judge in judges]
+    return replace(table("Requests by their repeat flip rate, as drawn", columns, rows), folded=True)
 
 
 def _unstable(judges: Sequence[JudgeAudit]) -> Table:
@@ -295,7 +290,8 @@ def _unstable(judges: Sequence[JudgeAudit]) -> Table:
     caption = "The tail by name: requests that flip most, above 40 % (at most ten a judge)"
     if not rows:
         rows = [[word("none"), word("no request flips more than 40 % of the time"), word(""), word("")]]
-    return table(caption, ("judge", "pair", "shown", "verdicts that differ"), rows)
+    found = table(caption, ("judge", "pair", "shown", "verdicts that differ"), rows)
+    return replace(found, folded=len(rows) > _LONG)
 
 
 def _square(row: int, column: int, name: str, figure: Figure | None) -> Square:

@@ -9,7 +9,7 @@ from typing import Any
 from evaluation.report.palette import GOOD, INK, LINE, QUIET, WARN
 
 Spec = dict[str, Any]
-WIDE, NARROW = 760, 320
+WIDE, NARROW = 860, 320
 """Pixels of a picture on a desk and on a phone of 360 pixels."""
 TAIL_BIN = 8
 """The first bin of 5 points at and above 40 %."""
@@ -85,7 +85,7 @@ def bars(rows: Sequence[Bar], *, width: int, title: str) -> Spec:
         "type": "quantitative",
         "title": title,
         "scale": {"domain": [0, most * (1.5 if width < WIDE else 1.3)]},  # room for what stands at the end
-        "axis": {"tickCount": 4, "grid": True},
+        "axis": {"tickCount": 4, "grid": False},
     }
     marks: list[Spec] = [
         {
@@ -114,7 +114,7 @@ def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
     colour = {"color": _own("colour")}
     marks: list[Spec] = [
         {
-            "mark": {"type": "tick", "color": INK, "size": 20 if width < WIDE else 32, "thickness": 1.5},
+            "mark": {"type": "tick", "color": INK, "size": 16 if width < WIDE else 32, "thickness": 1.5},
             "encoding": {"x": {"datum": 0} | x},
         },
         {
