@@ -44,7 +44,7 @@ def report(cycle: Path, /, *overrides: str, output: Path | None = None, json: bo
     about = About(settings(loaded), spent, datetime.now().astimezone(), version("judge-consensus"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        size = target.write_bytes(page(found, about).encode("utf-8", "xmlcharrefreplace"))
+        size = target.write_bytes(page(found, about).encode("utf-8"))
     except OSError as error:
         raise ConsensusError(f"cannot write {target}: {error.strerror or error}") from None
     if json:

@@ -15,5 +15,8 @@ def svg(spec: Spec) -> str:
     """An SVG element; its colours are the page's, its texts are escaped, and it refers to nothing outside."""
     import vl_convert
 
-    drawn: str = vl_convert.vegalite_to_svg(json.dumps(spec), vl_version=VEGA_LITE, allowed_base_urls=[])
+    text = (
+        json.dumps(spec, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace").decode()
+    )  # no half characters
+    drawn: str = vl_convert.vegalite_to_svg(text, vl_version=VEGA_LITE, allowed_base_urls=[])
     return re.sub(r'<svg [^>]*?(width="[\d.]+" height="[\d.]+" viewBox="[^"]+")>', r"<svg \1>", drawn, count=1)

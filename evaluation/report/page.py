@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from evaluation.report.draw import svg
 from evaluation.report.sections import Section
 from evaluation.report.specs import NARROW, WIDE
 
+_ILLEGIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no text, or not to be written as UTF-8
 LEVEL = 0.95
 """The level at which an audit's figures have their intervals."""
 
@@ -79,7 +81,7 @@ def page(audit: Audit, about: About) -> str:
         sections.panel(audit),
         sections.costs(audit, about.spent),
     ]
-    return template.render(
+    html = template.render(
         audit=audit,
         about=about,
         style=files.joinpath("page.css").read_text("utf-8"),
@@ -90,6 +92,7 @@ def page(audit: Audit, about: About) -> str:
         everything=sections.everything(audit),
         level=f"{100 * LEVEL:g} %",
     )
+    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", html)
 
 
 def _drawn(part: Section) -> Picture | None:

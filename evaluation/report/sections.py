@@ -169,7 +169,7 @@ def panel(audit: Audit) -> Section:
         first = f"How many independent judges the panel of {n} is worth is not known: {worth.reason}."
     decisive: list[Row] = [[name, cell(each, "share"), counted(each.n)] for name, each in found.decisive.items()]
     parts: list[Row] = [
-        [_PARTS.get(name, name), cell(each, "number"), counted(each.n)] for name, each in found.components.items()
+        [PARTS.get(name, name), cell(each, "number"), counted(each.n)] for name, each in found.components.items()
     ]
     tables = [table("The panel's figures", ("figure", "what it means", "value", "n"), _explained(found.figures))]
     if decisive:
@@ -225,7 +225,7 @@ _LONG = 12
 _NONE_KEPT = "no pair is kept"
 _BETWEEN = ("agreement", "kappa", "error correlation", "err together")
 _BESIDE_PEOPLE = "needs two judges: people are taken to be right"
-_PARTS = {
+PARTS = {
     "pair": "the pair: what all judges see in it",
     "pair_judge": "pair and judge: what one judge alone sees in it",
     "pair_order": "pair and order: what the order does for all judges",

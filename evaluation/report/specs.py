@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluation.report.lettering import distinct, drawable
 from evaluation.report.palette import GOOD, INK, LINE, QUIET, WARN
 
 Spec = dict[str, Any]
@@ -178,7 +179,7 @@ def _histogram(row: Histogram, *, width: int, most: float, title: str) -> Spec:
         "axis": {"tickCount": 3, "grid": True, "minExtent": 40},
     }
     return {
-        "title": {"text": row.name, "limit": width},
+        "title": {"text": drawable(row.name, width), "limit": 0},
         "data": {"values": data},
         "width": width,
         "height": 90,
@@ -192,12 +193,15 @@ def heat_map(rows: Sequence[Square], *, width: int) -> Spec:
     columns = len({r.column for r in rows})
     labels = 220 if width >= WIDE else 110
     step = min(64, (width - labels) // columns)
-    data = [{"row": r.row, "column": r.column, "says": r.says, "colour": r.colour, "ink": r.ink} for r in rows]
+    data = [
+        {"row": drawable(r.row, labels - 10), "column": r.column, "says": r.says, "colour": r.colour, "ink": r.ink}
+        for r in rows
+    ]
     encoding = {
         "x": {"field": "column", "type": "nominal", "sort": None, "title": None}
         | {"axis": {"orient": "top", "labelAngle": 0, "ticks": False, "domain": False}},
         "y": {"field": "row", "type": "nominal", "sort": None, "title": None}
-        | {"axis": {"labelLimit": labels - 10, "ticks": False, "domain": False}},
+        | {"axis": {"labelLimit": 0, "ticks": False, "domain": False}},
     }
     layers: list[Spec] = [
         {
@@ -226,17 +230,12 @@ def _own(field: str) -> Spec:
 def _rows(data: list[Spec], marks: list[Spec], *, width: int) -> Spec:
     """Marks on one row per name: the name stands before the row, and above it where there is little room."""
     above = width < WIDE
-    axis = None if above else {"labelLimit": 210, "ticks": False, "domain": False, "labelPadding": 10}
+    drawn = distinct([row["name"] for row in data], width - 10 if above else 210)
+    data = [{**row, "name": name} for row, name in zip(data, drawn, strict=True)]
+    axis = None if above else {"labelLimit": 0, "ticks": False, "domain": False, "labelPadding": 10}
     y = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": axis}
     if above:
-        name = {
-            "type": "text",
-            "align": "left",
-            "baseline": "bottom",
-            "dy": -9,
-            "limit": width - 10,
-            "fontWeight": "bold",
-        }
+        name = {"type": "text", "align": "left", "baseline": "bottom", "dy": -9, "fontWeight": "bold"}
         marks = [*marks, {"mark": name, "encoding": {"x": {"value": 0}, "text": {"field": "name"}}}]
     return {
         "data": {"values": data},
