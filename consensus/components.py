@@ -169,7 +169,7 @@ def _columns(mean: Floats, spread: Floats, inverse: Floats, weight: Floats) -> l
         repeated.sum(axis=(1, 2)).astype(float),
         inverse.mean(axis=(1, 2)),
         *_products(mean),
-        *mean.reshape(len(mean), -1).T,
+        *mean.reshape(len(mean), mean.shape[1] * mean.shape[2]).T,
     ]
     first, *rest = scalars
     return [each, first, *(each * column for column in rest)]

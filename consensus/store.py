@@ -328,11 +328,11 @@ class Store:
         length = "length(CASE json_type({0}) WHEN 'VARCHAR' THEN {0} ->> '$' ELSE {0}::VARCHAR END) AS length_{1}"
         lengths = ", ".join(length.format(f"p.completion_{side}", side) for side in "ab")
         models = "p.extra ->> 'model_a' AS model_a, p.extra ->> 'model_b' AS model_b"
-        return self.db.sql(
+        return self._table(
             f"SELECT p.pair_id, p.prompt_id, p.gold, {lengths}, {models}, c.order_byte, c.seat_byte "
             "FROM cycle_pairs c JOIN pairs p USING (pair_id) WHERE c.cycle = ? ORDER BY c.rowid",
-            params=[cycle],
-        ).to_arrow_table()
+            [cycle],
+        )
 
     def vote_columns(self, cycle: str, axes: Sequence[str] = ()) -> pa.Table:
         """The votes of the cycle's panel as it is registered (other settings of a judge are left out), in columns.
@@ -346,7 +346,7 @@ class Store:
         score = "TRY_CAST(v.scores ->> $a_{0} AS DOUBLE) - TRY_CAST(v.scores ->> $b_{0} AS DOUBLE) AS axis_{0}"
         scores = [f", {score.format(k)}" for k in range(len(axes))]
         paths = {f"{side}_{k}": f"/{pointer}/{side}" for k, pointer in enumerate(pointers) for side in "ab"}
-        return self.db.sql(
+        return self._table(
             f"""
             WITH place AS (
                 SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle)
@@ -355,16 +355,20 @@ class Store:
             FROM votes v JOIN judges j USING (cycle, judge, config_hash) JOIN place p USING (pair_id)
             WHERE v.cycle = $cycle ORDER BY p.pair, j.seat, v.shown, v.repeat
             """,
-            params={"cycle": cycle, **paths},
-        ).to_arrow_table()
+            {"cycle": cycle, **paths},
+        )
 
     def label_columns(self, cycle: str) -> pa.Table:
         """The labels in columns: `pair` (its place in `pair_columns`), `verdict` (null without), `reason`."""
-        return self.db.sql(
+        return self._table(
             "WITH place AS (SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle) "
             "SELECT pair, verdict, reason FROM labels JOIN place USING (pair_id) WHERE cycle = $cycle ORDER BY pair",
-            params={"cycle": cycle},
-        ).to_arrow_table()
+            {"cycle": cycle},
+        )
+
+    def _table(self, sql: str, values: Any) -> pa.Table:
+        """A result in columns, through a connection of its own: another one may still have rows to fetch."""
+        return self.db.cursor().sql(sql, params=values).to_arrow_table()
 
     def has_votes(self, cycle: str, *, scored: bool = False) -> bool:
         """Whether the cycle has a vote, or one with scores on the rubric's axes."""

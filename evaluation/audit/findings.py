@@ -42,7 +42,7 @@ CHECKS = (
     Check(
         "position_bias",
         0.0,
-        "{judge} favours the completion shown {slot}: it takes it in {half} of its votes, where 50 % would be fair",
+        "{judge} favours the completion shown {slot}: it takes it in {half} of its votes",
         "show every pair in both orders (sampling.orders=both), or replace the judge",
         both_sides=True,
     ),
@@ -79,8 +79,8 @@ CHECKS = (
 )
 COPY = Check(
     "common_errors",
-    0.6,
-    "{judge} and {other} err together: of the pairs on which one errs, both do on {value}",
+    0.5,
+    "{judge} and {other} err together: of the pairs on which one of them errs, both do on {value}",
     "count them as one judge: replace one by a model of another family, and see which model really answers (served_by)",
 )
 
@@ -122,12 +122,15 @@ def _excludes(check: Check, seen: Figure) -> bool:
 
 
 def _finding(check: Check, names: Sequence[str], seen: Figure) -> Finding:
+    slot = "first" if seen.value > 0 else "second"
     words = {
         "judge": names[0],
         "other": names[-1],
         "value": f"{100 * abs(seen.value):.1f} %",
         "half": f"{100 * (0.5 + abs(seen.value)):.1f} %",
         "limit": f"{100 * check.innocent:.0f} %",
-        "slot": "first" if seen.value > 0 else "second",
+        "slot": slot,
     }
-    return Finding(check.name, names[0], True, check.says.format(**words), check.advice, seen)
+    brief = f"{words['half']} {slot}" if check.both_sides else words["value"]
+    brief = f"with {names[1]}, {brief}" if len(names) > 1 else brief
+    return Finding(check.name, names[0], True, check.says.format(**words), check.advice, seen, brief)

@@ -11,6 +11,8 @@ from consensus.errors import UsageError
 from evaluation.audit.names import JUDGE, PANEL
 from evaluation.audit.result import Audit, Figure
 
+TWO_SIDED = ("position_bias", "preference_fairness")
+"""Figures of which the size counts, whichever the side: a limit of .05 is broken at -.12 as well."""
 _LIMIT = re.compile(r"\s*([A-Za-z_]\w*)\s*([<>])\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(%?)\s*")
 
 
@@ -92,7 +94,10 @@ def _figures(audit: Audit, name: str) -> Iterator[tuple[str | None, Figure]]:
 def _safe(limit: Limit, each: Figure) -> float:
     """The bound that must be beyond the limit; of a count, which has no interval, the value."""
     if each.bounded:
-        return each.low if limit.above else each.high
+        low, high = each.low, each.high
+        if limit.name in TWO_SIDED:
+            low, high = max(0.0, low, -high), max(high, -low)
+        return low if limit.above else high
     return float("nan") if each.reason else each.value
 
 

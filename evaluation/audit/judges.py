@@ -42,15 +42,17 @@ _MOST_UNSTABLE = 10
 _MODEL_BASED = "fewer than 10 repeats a request: rests on the form of the fitted distribution"
 
 
-def estimates(of: Material, judge: int) -> dict[str, Estimate]:
-    """Every figure of a judge that is an estimate, by name."""
+def estimates(of: Material, judge: int, *, distribution: bool = True) -> dict[str, Estimate]:
+    """Every figure of a judge that is an estimate, by name.
+
+    Args:
+        distribution: whether to fit the distribution of flips, which takes most of the time.
+    """
     cells = of.cells.of_judge(judge)
     swaps = Swaps.of(cells)
     found = {
         "repeat_flip": mean_repeat_flip_rate(cells),
         "disagreement": repeat_disagreement(cells),
-        "median_flip": median_flip_rate(cells),
-        "tail_flip": tail_flip_share(cells, model_based=True),
         "position_consistency": position_consistency(swaps),
         "order_sensitivity": order_sensitivity(swaps),
         "position_bias": position_bias(cells),
@@ -66,6 +68,8 @@ def estimates(of: Material, judge: int) -> dict[str, Estimate]:
         "self_preference": _self_preference(of, judge),
         "accuracy": accuracy(of.votes, cells),
     }
+    if distribution:
+        found |= {"median_flip": median_flip_rate(cells), "tail_flip": tail_flip_share(cells, model_based=True)}
     mine = of.votes.judge == judge
     clusters = of.votes.cluster[of.votes.pair[mine]]
     for axis, difference in of.scores.items():

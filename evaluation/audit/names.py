@@ -82,9 +82,9 @@ PANEL: dict[str, Meaning] = {
     ),
     "effective_judges": Meaning("number", "effective judges", "independent judges that the panel is worth"),
     "all_wrong": Meaning("share", "all wrong together", "pairs with gold on which every judge is wrong"),
-    "all_wrong_if_independent": Meaning("share", "if independent", "the same, did the judges err independently"),
+    "all_wrong_if_independent": Meaning("share", "all wrong by chance", "the same, did the judges err independently"),
     "panel_accuracy": Meaning("share", "majority is right", "pairs with gold on which enough judges are right"),
-    "condorcet_accuracy": Meaning("share", "if independent", "the same, did the judges err independently"),
+    "condorcet_accuracy": Meaning("share", "right by chance", "the same, did the judges err independently"),
     "label_accuracy": Meaning("share", "labels agree with gold", "kept labels that name the completion people chose"),
     "retention": Meaning("share", "kept", "pairs with a label"),
     "same_outcome": Meaning(

@@ -27,7 +27,7 @@ def remarks(judges: Sequence[JudgeAudit], panel: PanelAudit, believed: Believed)
         *_decides(judges, panel, believed),
         *_labels(panel),
     ]
-    return [*about_panel, *(remark for judge in judges for remark in _of_judge(judge))]
+    return [*about_panel, *_repeats(judges), *(remark for judge in judges for remark in _of_judge(judge))]
 
 
 def _remark(check: str, says: str, advice: str, judge: str | None = None) -> Finding:
@@ -46,8 +46,9 @@ def _correctness(panel: PanelAudit) -> Iterator[Finding]:
     if gain.defined:
         yield _remark(
             "latent_gain",
-            f"beside the majority's, the latent model's labels agree with gold on {100 * gain.value:+.1f} points of the kept pairs",
-            "with three votes no model beats the majority; use it to rank pairs by how sure they are, not to change labels",
+            "the latent model's labels, against the majority's, agree with gold on "
+            f"{100 * gain.value:+.1f} points of the kept pairs",
+            "with a few votes a pair no model is more often right than the majority: use it to rank pairs, not to label them",
         )
 
 
@@ -98,7 +99,7 @@ def _labels(panel: PanelAudit) -> Iterator[Finding]:
 
 
 def _of_judge(judge: JudgeAudit) -> Iterator[Finding]:
-    right, fails, both = judge["accuracy"], judge["failure"], judge["position_consistency"]
+    right, fails = judge["accuracy"], judge["failure"]
     if right.bounded and right.low <= 0.5:
         yield _remark(
             "accuracy",
@@ -113,10 +114,14 @@ def _of_judge(judge: JudgeAudit) -> Iterator[Finding]:
             "'consensus status' says why; 'consensus label' asks them again",
             judge.judge,
         )
-    if not both.defined and not judge["disagreement"].defined and judge.votes:
+
+
+def _repeats(judges: Sequence[JudgeAudit]) -> Iterator[Finding]:
+    once = [judge.judge for judge in judges if judge.votes and not judge["disagreement"].defined]
+    if once:
+        who = "no judge" if len(once) == len(judges) else f"not {', '.join(once)}"
         yield _remark(
             "repeats",
-            f"{judge.judge} was asked each thing once: how steady it is cannot be said",
-            "ask a sample of the pairs again, in both orders",
-            judge.judge,
+            f"{who} was asked the same thing twice: how often it would contradict itself is not known",
+            "ask a random sample of the pairs again, in both orders",
         )

@@ -142,6 +142,7 @@ class Finding:
         says: what was found, in words a newcomer understands.
         advice: what to do about it.
         figure: on which it rests; of a test with the interval that holds for all tests together.
+        brief: of a test, what is found in two or three words, for a list of judges.
     """
 
     check: str
@@ -150,6 +151,7 @@ class Finding:
     says: str
     advice: str
     figure: Figure | None = None
+    brief: str = ""
 
 
 @dataclass(frozen=True, slots=True)

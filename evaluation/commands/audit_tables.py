@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _NAME = 26
 Row = Sequence[str]
+GROUPS = {
+    "position_bias": "favour a slot (share of votes for it)",
+    "order_sensitivity": "change their minds with the order alone (share of pairs)",
+    "disagreement": "contradict themselves on identical calls (share of two calls that differ)",
+    "abstention": "often give no readable verdict (share of answers)",
+    "longer_than_people": "like length (points of votes for the longer one that errors do not explain)",
+    "self_preference": "like their own model family (points beyond neutral judges)",
+    "common_errors": "err together (share of their errors that are common)",
+}
+"""What a finding about several judges begins with."""
 
 
 def show(console: Console, audit: Audit, verdicts: Sequence[Verdict], *, gated: bool) -> None:
@@ -46,7 +56,8 @@ def shown(each: Figure, unit: Unit) -> str:
     if not each.defined:
         return "–"
     one = _NUMBERS[unit]
-    between = f" ({_bare(each.low, unit)}–{_bare(each.high, unit)})" if each.bounded else ""
+    to = "–" if each.low >= 0 else " to "
+    between = f" ({_bare(each.low, unit)}{to}{_bare(each.high, unit)})" if each.bounded else ""
     return one(each.value) + between
 
 
@@ -68,13 +79,23 @@ def _bare(value: float, unit: Unit) -> str:
 def _findings(console: Console, findings: Sequence[Finding]) -> None:
     console.print("\n[bold]What to know[/]")
     if not any(finding.accuses for finding in findings):
-        console.print("[green]✓[/] no judge fails a test that all innocent judges pass in 95 % of audits")
-    for _, same in groupby(findings, key=lambda finding: (finding.check, finding.accuses, finding.advice)):
+        console.print("[green]✓[/] no judge fails a test (a panel without fault passes all of them in 95 % of audits)")
+    for (check, accuses, advice), same in groupby(findings, key=lambda each: (each.check, each.accuses, each.advice)):
         group = list(same)
-        mark = "[red]✗[/]" if group[0].accuses else "[yellow]•[/]"
-        for finding in group:
-            console.print(f"{mark} {plain(finding.says)}", soft_wrap=False)
-        console.print(f"  [dim]→ {plain(group[0].advice)}[/]", soft_wrap=False)
+        mark = "[red]✗[/]" if accuses else "[yellow]•[/]"
+        if accuses and len(group) > 1:
+            who = ", ".join(f"{finding.judge} ({finding.brief})" for finding in group)
+            says = [f"{GROUPS[check]}: {who}"]
+        else:
+            says = [finding.says for finding in group]
+        for line in says:
+            _say(console, f"{mark} {plain(line)}")
+        _say(console, f"  [dim]→ {plain(advice)}[/]")
+
+
+def _say(console: Console, line: str) -> None:
+    """Text that is wrapped at the console's width."""
+    console.print(line, soft_wrap=False)
 
 
 def _steadiness(console: Console, judges: Sequence[JudgeAudit]) -> None:
@@ -92,9 +113,10 @@ def _steadiness(console: Console, judges: Sequence[JudgeAudit]) -> None:
     ]
     titles = ["judge", "two calls differ", "repeat flips", "median flips", "above 40 %", "flips 0→50 %", "n"]
     _table(console, "Asked the same again", titles, rows)
-    console.print(
-        "[dim]two calls differ: chance that identical calls disagree; repeat flips: verdicts that are not the commonest;\n"
-        "median, above 40 %: of the fitted distribution; n: calls of a typical request[/]"
+    _say(
+        console,
+        "[dim]two calls differ: chance that identical calls disagree; repeat flips: verdicts that are not the commonest; "
+        "median, above 40 %: of the fitted distribution; n: calls of a typical request[/]",
     )
 
 
@@ -113,9 +135,10 @@ def _order(console: Console, judges: Sequence[JudgeAudit]) -> None:
     ]
     titles = ["judge", "position bias", "2nd │ 1st", "same in both orders", "order alone", "McNemar p", "fairness"]
     _table(console, "The order swapped", titles, rows)
-    console.print(
-        "[dim]position bias: points beyond 50 % for the completion shown first; order alone: points by which swapping the\n"
-        "order changes more verdicts than asking again does[/]"
+    _say(
+        console,
+        "[dim]position bias: points beyond 50 % for the completion shown first; order alone: points by which swapping the "
+        "order changes more verdicts than asking again does[/]",
     )
 
 
@@ -130,13 +153,12 @@ def _habits(console: Console, judges: Sequence[JudgeAudit]) -> None:
     ]
     _table(console, "Right or wrong, and what it likes", titles, rows)
     people = judges[0]["gold_longer_share"]
-    lines = ["longer one chosen: of the decided votes"]
-    if people.defined:
-        lines[0] += f" (people: {shown(people, 'share')})"
-    lines.append(
-        "odds per doubling: ×1.5 says that a completion twice as long has one and a half times the odds of a vote"
+    said = f" (people: {shown(people, 'share')})" if people.defined else ""
+    _say(
+        console,
+        f"[dim]longer one chosen: of the decided votes{said}; odds per doubling: ×1.5 says that a completion twice as long "
+        "has one and a half times the odds of a vote[/]",
     )
-    console.print(f"[dim]{'; '.join(lines[:1])}\n{lines[1]}[/]")
 
 
 def _scores(console: Console, judges: Sequence[JudgeAudit]) -> None:
@@ -195,7 +217,7 @@ def _labels(console: Console, panel: PanelAudit) -> None:
             share = max(0.0, each.value) / total
             console.print(f"  {_PARTS[part]:<44} {100 * share:5.1f} %  {'█' * round(24 * share)}")
     if panel.purchase:
-        console.print(f"→ {plain(panel.purchase)}", soft_wrap=False)
+        _say(console, f"→ {plain(panel.purchase)}")
 
 
 _PARTS = {
@@ -218,7 +240,7 @@ def _unknown(console: Console, audit: Audit) -> None:
     if reasons:
         console.print("\n[bold]What these votes cannot tell[/]")
     for reason, titles in reasons.items():
-        console.print(f"  [dim]{plain(', '.join(titles))}: {plain(reason)}[/]", soft_wrap=False)
+        _say(console, f"  [dim]{plain(', '.join(titles))}: {plain(reason)}[/]")
 
 
 def _note(reasons: dict[str, list[str]], each: Figure, title: str) -> None:
@@ -230,7 +252,7 @@ def _gate(console: Console, verdicts: Sequence[Verdict]) -> None:
     console.print("\n[bold]--fail-on[/]")
     for verdict in verdicts:
         mark = "[red]✗[/]" if verdict.fails else "[yellow]?[/]"
-        console.print(f"{mark} {plain(verdict.says)}", soft_wrap=False)
+        _say(console, f"{mark} {plain(verdict.says)}")
     if not any(verdict.fails for verdict in verdicts):
         console.print("[green]✓[/] no limit is broken with certainty")
 

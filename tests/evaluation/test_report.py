@@ -21,7 +21,7 @@ from evaluation.report.cells import bare, cell, meaning
 from evaluation.report.lettering import distinct, drawable
 from evaluation.report.page import About, page
 from tests.consensus.cycles import cycle_of
-from tests.evaluation.audits import audit_of, empty
+from tests.evaluation.made_audits import audit_of, empty
 
 HOSTILE = (
     "<script>alert(1)</script>",
