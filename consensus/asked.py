@@ -72,7 +72,8 @@ def weights(votes: Votes, draw: Draw, cycle: Cycle, costs: Mapping[str, float] |
     # Of any other pair nothing was asked but what its label needed.
     unsure = np.flatnonzero(planned & complete[votes.pair])
     by_lot = unsure[~_needed(votes, unsure, draw, cycle, costs) & called[unsure]]
-    found[by_lot] = 1 / share
+    if len(by_lot):
+        found[by_lot] = 1 / share
     return found
 
 
@@ -87,6 +88,8 @@ def _pairs_alike(extra: Votes, draw: Draw, cycle: Cycle) -> Floats:
 def _needed(votes: Votes, rows: Ints, draw: Draw, cycle: Cycle, costs: Mapping[str, float] | None) -> Bools:
     """Whether the label was still open when each of these votes was due, shape of `rows`; worked out once per pattern of votes."""
     judges = len(cycle.judges)
+    if not len(rows):
+        return np.zeros(0, np.bool_)
     pairs, row = np.unique(votes.pair[rows], return_inverse=True)
     slot = 2 * votes.judge[rows] + ~votes.first[rows]
     said = np.full((len(pairs), 2 * judges + 2), -2, np.int64)

@@ -173,7 +173,7 @@ def self_preference(panel: Panel, judge: int, family_a: Ints, family_b: Ints, fa
         neutral = (family_a[panel.pair] != families[other]) & (family_b[panel.pair] != families[other])
         weight = panel.together(judge, int(other)) * known[:, judge] * known[:, other] * neutral
         columns += [weight * np.nan_to_num(for_own[:, judge] - for_own[:, other]), weight]
-    reason = "no pair with one completion of this judge's family that a judge of another family decided as well"
+    reason = "no pair with one completion of this judge's family that a judge of another family (which wrote neither) decided"
     if not columns:
         return undefined(reason)
     n = int(np.any([column > 0 for column in columns[1::2]], axis=0).sum())

@@ -31,7 +31,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Ruling:
     """What a limit says of one figure.
 
     Attributes:
@@ -73,13 +73,13 @@ def limits(text: str, axes: Sequence[str] = ()) -> list[Limit]:
     return found
 
 
-def judged(audit: Audit, gate: Sequence[Limit]) -> list[Verdict]:
+def judged(audit: Audit, gate: Sequence[Limit]) -> list[Ruling]:
     """What the limits say of every figure they name: of each judge, or of the panel."""
     return [
-        _verdict(limit, judge, each)
+        _ruling(limit, judge, each)
         for limit in gate
         for judge, each in _figures(audit, limit.name)
-        if _verdict_is_worth_saying(limit, each)
+        if _worth_saying(limit, each)
     ]
 
 
@@ -101,7 +101,7 @@ def _safe(limit: Limit, each: Figure) -> float:
     return float("nan") if each.reason else each.value
 
 
-def _verdict_is_worth_saying(limit: Limit, each: Figure) -> bool:
+def _worth_saying(limit: Limit, each: Figure) -> bool:
     safe = _safe(limit, each)
     return safe != safe or _beyond(limit, safe)
 
@@ -110,11 +110,9 @@ def _beyond(limit: Limit, value: float) -> bool:
     return value > limit.value if limit.above else value < limit.value
 
 
-def _verdict(limit: Limit, judge: str | None, each: Figure) -> Verdict:
+def _ruling(limit: Limit, judge: str | None, each: Figure) -> Ruling:
     who, safe = judge or "the panel", _safe(limit, each)
     if safe != safe:
-        return Verdict(limit, judge, each, False, f"{limit.words} cannot be said of {who}: {each.reason}")
+        return Ruling(limit, judge, each, False, f"{limit.words} cannot be said of {who}: {each.reason}")
     between = f", between {each.low:.4g} and {each.high:.4g}" if each.bounded else ""
-    return Verdict(
-        limit, judge, each, True, f"{limit.words} holds for {who}: {limit.name} is {each.value:.4g}{between}"
-    )
+    return Ruling(limit, judge, each, True, f"{limit.words} holds for {who}: {limit.name} is {each.value:.4g}{between}")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from consensus.cycle import Cycle
     from consensus.store import Store
-    from evaluation.audit.gate import Verdict
+    from evaluation.audit.gate import Ruling
     from labeling.rubric import Rubric
 
 
@@ -44,12 +44,12 @@ def audit(cycle: Path, /, *overrides: str, fail_on: str | None = None, json: boo
     with Store(loaded.store) as store:
         prepare(store, loaded, rubric)
         found = audited(store, loaded, costs_of(loaded, rubric))
-    verdicts = judged(found, gate)
+    rulings = judged(found, gate)
     if json:
-        emit({**found.as_dict(), "gate": [_as_dict(verdict) for verdict in verdicts] if gate else None})
+        emit({**found.as_dict(), "gate": [_as_dict(ruling) for ruling in rulings] if gate else None})
     else:
-        show(out(), found, verdicts, gated=bool(gate))
-    return 3 if any(verdict.fails for verdict in verdicts) else 0
+        show(out(), found, rulings, gated=bool(gate))
+    return 3 if any(ruling.fails for ruling in rulings) else 0
 
 
 def refuse_without_votes(cycle: Cycle, file: Path) -> None:
@@ -87,5 +87,5 @@ def costs_of(cycle: Cycle, rubric: Rubric) -> Mapping[str, float] | None:
     return call_costs(Panel(cycle, rubric).priced()) if lazy and cycle.sampling.first == "cheapest" else None
 
 
-def _as_dict(verdict: Verdict) -> dict[str, object]:
-    return {"limit": verdict.limit.words, "judge": verdict.judge, "fails": verdict.fails, "says": verdict.says}
+def _as_dict(ruling: Ruling) -> dict[str, object]:
+    return {"limit": ruling.limit.words, "judge": ruling.judge, "fails": ruling.fails, "says": ruling.says}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from consensus.nouns import Reason
 from consensus.terminal import count, plain
-from evaluation.audit.gate import Verdict
+from evaluation.audit.gate import Ruling
 from evaluation.audit.names import JUDGE, PANEL
 from evaluation.audit.result import PEOPLE, Audit, Figure, Finding, JudgeAudit, PanelAudit, Unit
 
@@ -30,7 +30,7 @@ GROUPS = {
 """What a finding about several judges begins with."""
 
 
-def show(console: Console, audit: Audit, verdicts: Sequence[Verdict], *, gated: bool) -> None:
+def show(console: Console, audit: Audit, rulings: Sequence[Ruling], *, gated: bool) -> None:
     """Print an audit, and what the limits of `--fail-on` say of it."""
     judges, panel = audit.judges, audit.panel
     console.print(
@@ -48,7 +48,7 @@ def show(console: Console, audit: Audit, verdicts: Sequence[Verdict], *, gated: 
     _labels(console, panel)
     _unknown(console, audit)
     if gated:
-        _gate(console, verdicts)
+        _gate(console, rulings)
 
 
 def shown(each: Figure, unit: Unit) -> str:
@@ -115,7 +115,7 @@ def _steadiness(console: Console, judges: Sequence[JudgeAudit]) -> None:
     _table(console, "Asked the same again", titles, rows)
     _say(
         console,
-        "[dim]two calls differ: chance that identical calls disagree; repeat flips: verdicts that are not the commonest; "
+        "[dim]two calls differ: chance that identical calls disagree; repeat flips: rulings that are not the commonest; "
         "median, above 40 %: of the fitted distribution; n: calls of a typical request[/]",
     )
 
@@ -138,7 +138,7 @@ def _order(console: Console, judges: Sequence[JudgeAudit]) -> None:
     _say(
         console,
         "[dim]position bias: points beyond 50 % for the completion shown first; order alone: points by which swapping the "
-        "order changes more verdicts than asking again does[/]",
+        "order changes more rulings than asking again does[/]",
     )
 
 
@@ -212,7 +212,7 @@ def _labels(console: Console, panel: PanelAudit) -> None:
     parts = [(part, each) for part, each in panel.components.items() if each.defined]
     total = sum(max(0.0, each.value) for _, each in parts)
     if total > 0:
-        console.print("\n[bold]Where the verdicts' variance comes from[/]")
+        console.print("\n[bold]Where the rulings' variance comes from[/]")
         for part, each in sorted(parts, key=lambda item: -item[1].value):
             share = max(0.0, each.value) / total
             console.print(f"  {_PARTS[part]:<44} {100 * share:5.1f} %  {'█' * round(24 * share)}")
@@ -248,12 +248,12 @@ def _note(reasons: dict[str, list[str]], each: Figure, title: str) -> None:
         reasons[each.reason].append(title)
 
 
-def _gate(console: Console, verdicts: Sequence[Verdict]) -> None:
+def _gate(console: Console, rulings: Sequence[Ruling]) -> None:
     console.print("\n[bold]--fail-on[/]")
-    for verdict in verdicts:
-        mark = "[red]✗[/]" if verdict.fails else "[yellow]?[/]"
-        _say(console, f"{mark} {plain(verdict.says)}")
-    if not any(verdict.fails for verdict in verdicts):
+    for ruling in rulings:
+        mark = "[red]✗[/]" if ruling.fails else "[yellow]?[/]"
+        _say(console, f"{mark} {plain(ruling.says)}")
+    if not any(ruling.fails for ruling in rulings):
         console.print("[green]✓[/] no limit is broken with certainty")
 
 

@@ -82,6 +82,14 @@ def test_every_vote_has_weight_1_where_everybody_is_asked_or_nobody_is_called(tm
         assert (read(store, cycle).votes.weight == 1).all()
 
 
+def test_without_pairs_that_are_asked_completely_every_vote_was_needed(tmp_path):
+    store, cycle = labeled(tmp_path, n=60, audit_share=0.0)
+    with store:
+        votes = read(store, cycle).votes
+    assert len(votes.pair) < 180
+    assert (votes.weight == 1).all()
+
+
 def test_columns_are_the_rows_of_the_store(tmp_path):
     store, cycle = labeled(tmp_path, n=60)
     with store:

@@ -126,6 +126,24 @@ def test_a_cycle_without_votes_says_what_to_do(tmp_path, capsys):
     assert "has no votes yet" in said
 
 
+@pytest.mark.parametrize("verdicts", ["a", "-", "ab-t"])
+def test_a_single_judge_and_a_handful_of_votes_give_reasons_instead_of_errors(tmp_path, capsys, verdicts):
+    rows = [{"pair_id": str(k), "prompt": f"p{k}", "completion_a": "x", "completion_b": "y"} for k in range(5)]
+    word = {"a": "a", "b": "b", "t": "tie", "-": None}
+    votes = [
+        {"pair_id": str(k), "judge": "j", "order": "ab", "verdict": word[verdict]} for k, verdict in enumerate(verdicts)
+    ]
+    for name, made in (("pairs", rows), ("votes", votes)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, made)))
+    files = {"pairs": tmp_path / "pairs.jsonl", "votes": tmp_path / "votes.jsonl"}
+    cycle = recorded_cycle(tmp_path, tmp_path, ["j"], **files)
+    assert run(capsys, "audit", cycle)[0] == 0
+    found, _ = audited(capsys, cycle, "consensus.min_agree=1")
+    assert found["panel"]["figures"]["alpha"]["value"] is None
+    assert found["panel"]["figures"]["alpha"]["reason"]
+    assert not any(finding["accuses"] for finding in found["findings"])
+
+
 def test_scores_on_an_axis_correlate_with_the_verdict(tmp_path):
     cycle = cycle_of(["j"], store=tmp_path / "s.duckdb", rubric={"axes": ["a/b ~'x'", "clarity"]})
     with Store(cycle.store) as store:
