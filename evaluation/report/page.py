@@ -87,6 +87,7 @@ def page(audit: Audit, about: About) -> str:
         style=files.joinpath("page.css").read_text("utf-8"),
         tiles=tiles(audit, about),
         sections=[(part, _drawn(part)) for part in parts],
+        tested=any(finding.accuses for finding in audit.findings),
         advices=advices(audit.findings),
         evidence=evidence,
         everything=sections.everything(audit),

@@ -140,6 +140,7 @@ def agreement(audit: Audit) -> Section:
         for square in [_square(row, column, name, None if name == other else value.get(frozenset((name, other))))]
     ]
     rows: list[Row] = [[each.one, each.other, *_of_two(each), counted(each.agreement.n)] for each in between]
+    listed = table("Agreement of every two", ("judge", "and", *_BETWEEN, "n"), rows)
     without = "No pair has a person's answer (gold), so there is no row for people: nobody knows whether the judges are right."
     return Section(
         "agreement",
@@ -149,7 +150,7 @@ def agreement(audit: Audit) -> Section:
             "more. Judges are numbered as in the rows. Agreement is not correctness: judges can be wrong together. "
             + ("The last row is people." if people else without),
         ),
-        (table("Agreement of every two", ("judge", "and", *_BETWEEN, "n"), rows),) if rows else (),
+        (replace(listed, folded=len(rows) > _LONG),),
         (lambda width: heat_map(squares, width=width)) if any(each.agreement.defined for each in between) else None,
         "A grid of how often every two judges agree" + (", people in the last row." if people else "."),
         "There are no two judges with votes on the same pairs" + ("." if people else ", and no people's answers."),
@@ -203,7 +204,7 @@ def costs(audit: Audit, spent: Mapping[str, float | None]) -> Section:
         (table("Dollars by judge", ("judge", "votes", "per vote", "in all", "per kept pair"), rows),),
         (lambda width: bars(drawn, width=width, title="US dollars")) if any(bar.value for bar in drawn) else None,
         "Bars of dollars by judge.",
-        _why(audit, "cost") if not known else "Nothing was spent.",
+        _why(audit, "cost", "What was spent") if not known else "Nothing was spent.",
     )
 
 
@@ -221,7 +222,7 @@ def _explained(figures: Mapping[str, Figure]) -> list[Row]:
 
 
 _LONG = 12
-"""Rows above which a table of examples is folded."""
+"""Rows above which a list of pairs is folded."""
 _NONE_KEPT = "no pair is kept"
 _BETWEEN = ("agreement", "kappa", "error correlation", "err together")
 _BESIDE_PEOPLE = "needs two judges: people are taken to be right"
@@ -246,9 +247,9 @@ def _forest_section(
         slug,
         title,
         says + ((marked,) if accused else ()),
-        (_by_judge(f"{meaning(name).title}, by judge", audit, names),),
+        (_by_judge(f"{_title(name)}, by judge", audit, names),),
         (lambda width: forest(drawn, width=width, title=axis)) if any(w.value is not None for w in drawn) else None,
-        f"{meaning(name).title} of each judge with its interval, and a line at zero.",
+        f"{_title(name)} of each judge with its interval, and a line at zero.",
         _why(audit, name),
     )
 
@@ -322,16 +323,21 @@ def _dollars(dollars: float | None, kept: int) -> str:
     return f"{shown(dollars or 0, 'dollars')}{each}"
 
 
-def _why(audit: Audit, name: str) -> str:
+def _why(audit: Audit, name: str, subject: str = "") -> str:
     """Why nobody has a figure: each reason once."""
     reasons = dict.fromkeys(named(judge.figures, name).reason for judge in audit.judges)
     said = "; ".join(reason for reason in reasons if reason)
-    return f"{meaning(name).title} is not known: {said or 'there are no votes'}."
+    return f"{subject or _title(name)} is not known: {said or 'there are no votes'}."
 
 
 def _not_drawn(audit: Audit, drawn: Sequence[str]) -> tuple[str, ...]:
     missing = [judge for judge in audit.judges if judge.judge not in drawn]
     return tuple(f"Not drawn: {j.judge}, {named(j.figures, 'disagreement').reason}." for j in missing)
+
+
+def _title(name: str) -> str:
+    title = meaning(name).title
+    return title[0].upper() + title[1:]
 
 
 def _share(n: int, whole: int) -> str:

@@ -215,14 +215,23 @@ def test_a_cycle_without_votes_has_a_page_that_says_why_it_has_no_pictures():
     html = page_of(empty(), spent={})
     assert "<svg" not in html
     assert html.count('class="missing"') == 6
+    assert "There are no votes yet" in html
+    assert "No judge fails" not in html
     assert "nan" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+
+
+def test_advice_stands_before_what_it_is_based_on_and_once_for_all_judges(three):
+    html = page_of(three)
+    assert html.count("swap them") == 1
+    assert html.index("swap them") < html.index("one favours the first") < html.index("three favours the first")
+    assert "No judge fails" in page_of(replace(three, findings=()))
 
 
 def test_judges_never_asked_twice_have_no_histogram_and_a_reason():
     audit = audit_of(["one", "two"], repeats=False)
     part = sections.flips(audit)
     assert part.sketch is None
-    assert part.missing.startswith("disagreement is not known")
+    assert part.missing.startswith("Disagreement is not known")
 
 
 def test_the_bars_from_40_percent_on_are_marked(three):
@@ -278,8 +287,8 @@ def test_report_writes_a_file_of_a_cycle_of_recorded_votes(cycle_file, capsys):
     said = json.loads(capsys.readouterr().out)
     assert (said["cycle"], said["path"], said["bytes"]) == ("a/b", str(target), target.stat().st_size)
     read = Read(target.read_text("utf-8"))
-    assert read.table("position bias, by judge")["right"][0].startswith("0.0 points")
-    assert read.table("position bias, by judge")["<b>first</b>"][1].startswith("100.0 %")
+    assert read.table("Position bias, by judge")["right"][0].startswith("0.0 points")
+    assert read.table("Position bias, by judge")["<b>first</b>"][1].startswith("100.0 %")
     assert sum(int(row[2]) for row in read.rows("Pairs by what became of them")) == 6
     assert run("report", cycle_file) == 0
     assert (cycle_file.parent / "a-b-report.html").exists()
