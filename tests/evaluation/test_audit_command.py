@@ -66,7 +66,7 @@ def test_what_is_undefined_is_null_in_json_and_has_its_reason(tmp_path, capsys):
         assert each["value"] is not None or each["reason"]
 
 
-def small(folder, *, pairs_file=None):
+def small(folder):
     """A cycle of recorded votes on made-up pairs: judge y always takes the first slot."""
     rows = [{"pair_id": p.pair_id, "prompt": p.prompt, "completion_a": p.completion_a, "completion_b": p.completion_b,
              "gold": p.gold, "model_a": "gpt-4o", "model_b": "claude-3"} for p in demo_pairs(60)]  # fmt: skip
