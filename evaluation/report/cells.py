@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isnan, nan
+from math import floor, isnan, log10, nan
 
-from consensus.terminal import dollars
 from evaluation.audit.names import JUDGE, PANEL, Meaning
 from evaluation.audit.result import Figure, Unit
 
@@ -101,7 +100,7 @@ def shown(value: float, unit: Unit) -> str:
 def bare(value: float, unit: Unit) -> str:
     """A number in its unit's digits, without the unit's name."""
     if unit == "dollars":
-        return dollars(value)
+        return f"${value:.{2 - floor(log10(value))}f}" if 0 < value < 1 else f"${value:,.2f}"
     if unit == "p":
         return "< 0.001" if value < 0.001 else f"{value:.3f}"
     text = {

@@ -12,6 +12,7 @@ from consensus.cycle import Cycle
 from evaluation.audit.result import Audit, Figure, Finding
 from evaluation.report import sections
 from evaluation.report.cells import DASH, Cell, bare, cell, meaning, named, shown
+from evaluation.report.costs import costs
 from evaluation.report.draw import svg
 from evaluation.report.sections import Section
 from evaluation.report.specs import NARROW, WIDE
@@ -79,7 +80,7 @@ def page(audit: Audit, about: About) -> str:
         sections.order(audit),
         sections.agreement(audit),
         sections.panel(audit),
-        sections.costs(audit, about.spent),
+        costs(audit, about.spent),
     ]
     html = template.render(
         audit=audit,
@@ -106,6 +107,7 @@ def tiles(audit: Audit, about: About) -> list[Tile]:
     people, worth = named(panel.figures, "label_accuracy"), named(panel.figures, "effective_judges")
     spent = [dollars for dollars in about.spent.values() if dollars is not None]
     per_pair = Cell(bare(sum(spent) / panel.kept, "dollars")) if spent and panel.kept else Cell(DASH)
+    whole = "in all" if len(spent) == len(audit.judges) else "in all, without judges whose price is not known"
     kept = Cell(shown(panel.kept / panel.pairs, "share")) if panel.pairs else Cell(DASH)
     return [
         Tile("pairs kept", kept, f"{panel.kept:,} of {panel.pairs:,}"),
@@ -119,7 +121,7 @@ def tiles(audit: Audit, about: About) -> list[Tile]:
             _without_note(worth),
             worth.reason or f"is what the panel of {len(audit.judges)} is worth",
         ),
-        Tile("per kept pair", per_pair, f"{bare(sum(spent), 'dollars')} in all" if spent else "no price is known"),
+        Tile("per kept pair", per_pair, f"{bare(sum(spent), 'dollars')} {whole}" if spent else "no price is known"),
     ]
 
 

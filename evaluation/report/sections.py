@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from consensus.nouns import Reason
 from consensus.summary import WHY
 from evaluation.audit.result import PEOPLE, Audit, Between, Figure, JudgeAudit
-from evaluation.report.cells import DASH, Cell, Row, Table, bare, cell, counted, meaning, named, shown, table, word
+from evaluation.report.cells import DASH, Cell, Row, Table, bare, cell, counted, meaning, named, table, word
 from evaluation.report.palette import GOOD, WARN, heat
 from evaluation.report.specs import Bar, Histogram, Spec, Square, Whisker, bars, forest, heat_map, histograms
 
@@ -35,27 +35,20 @@ class Section:
     sketch: Sketch | None = None
     describes: str = ""
     missing: str = ""
-    after: tuple[str, ...] = field(default=())
+    after: tuple[str, ...] = ()
 
 
 def labels(audit: Audit) -> Section:
     """How many pairs were kept, and why the others were lost."""
     panel = audit.panel
     reasons = sorted(panel.reasons.items(), key=lambda item: (not Reason(item[0]).keeps, -item[1]))
-    rows: list[Row] = [
-        [
-            "kept" if Reason(reason).keeps else "lost",
-            WHY[Reason(reason)],
-            counted(n),
-            Cell(_share(n, panel.pairs)),
-        ]
-        for reason, n in reasons
-    ]
-    drawn = [
-        Bar(WHY[Reason(reason)], n, f"{n:,} {keeps} ({_share(n, panel.pairs)})", GOOD if keeps == "kept" else WARN)
-        for reason, n in reasons
-        for keeps in ["kept" if Reason(reason).keeps else "lost"]
-    ]
+    rows: list[Row] = []
+    drawn = []
+    for reason, n in reasons:
+        keeps, why, share = Reason(reason).keeps, WHY[Reason(reason)], _share(n, panel.pairs)
+        outcome = "kept" if keeps else "lost"
+        rows.append([outcome, why, counted(n), Cell(share)])
+        drawn.append(Bar(why, n, f"{n:,} {outcome} ({share})", GOOD if keeps else WARN))
     return Section(
         "labels",
         "Which pairs got a label, and why the others did not",
@@ -90,7 +83,7 @@ def flips(audit: Audit) -> Section:
         tuple(tables),
         (lambda width: histograms(drawn, width=width, title="repeat flip rate, %")) if drawn else None,
         "A histogram per judge of how often requests flip; bars from 40 % on are orange.",
-        _why(audit, "disagreement"),
+        why_not(audit, "disagreement"),
         _not_drawn(audit, [judge.judge for judge in asked]) if asked else (),
     )
 
@@ -181,33 +174,6 @@ def panel(audit: Audit) -> Section:
     return Section("panel", "What the panel is worth together", (first,), tuple(tables), after=after)
 
 
-def costs(audit: Audit, spent: Mapping[str, float | None]) -> Section:
-    """Dollars by judge and by kept pair; `spent` is each judge's total, None without a price."""
-    known = [(judge, spent[judge.judge]) for judge in audit.judges if spent.get(judge.judge) is not None]
-    kept, total = audit.panel.kept, sum(dollars or 0.0 for _, dollars in known)
-    drawn = [Bar(judge.judge, dollars or 0.0, _dollars(dollars, kept), GOOD) for judge, dollars in known]
-    rows: list[Row] = [_cost_row(judge, spent.get(judge.judge), kept) for judge in audit.judges]
-    whole = len(known) == len(audit.judges)
-    if known:
-        everyone = [
-            Cell(bare(total, "dollars")),
-            Cell(bare(total / kept, "dollars")) if kept else Cell(DASH, why=_NONE_KEPT),
-        ]
-        title = "all judges" if whole else "all judges with a price"
-        rows.append([title, counted(sum(judge.votes for judge, _ in known)), Cell(""), *everyone])
-    return Section(
-        "costs",
-        "What it cost",
-        (
-            "US dollars for all calls of the cycle, failed ones and repeats included, and the same divided by the kept pairs.",
-        ),
-        (table("Dollars by judge", ("judge", "votes", "per vote", "in all", "per kept pair"), rows),),
-        (lambda width: bars(drawn, width=width, title="US dollars")) if any(bar.value for bar in drawn) else None,
-        "Bars of dollars by judge.",
-        _why(audit, "cost", "What was spent") if not known else "Nothing was spent.",
-    )
-
-
 def everything(audit: Audit) -> list[Table]:
     """Every figure of every judge."""
     columns = ("figure", "what it means", "value", "n")
@@ -223,7 +189,6 @@ def _explained(figures: Mapping[str, Figure]) -> list[Row]:
 
 _LONG = 12
 """Rows above which a list of pairs is folded."""
-_NONE_KEPT = "no pair is kept"
 _BETWEEN = ("agreement", "kappa", "error correlation", "err together")
 _BESIDE_PEOPLE = "needs two judges: people are taken to be right"
 PARTS = {
@@ -250,7 +215,7 @@ def _forest_section(
         (_by_judge(f"{_title(name)}, by judge", audit, names),),
         (lambda width: forest(drawn, width=width, title=axis)) if any(w.value is not None for w in drawn) else None,
         f"{_title(name)} of each judge with its interval, and a line at zero.",
-        _why(audit, name),
+        why_not(audit, name),
     )
 
 
@@ -309,21 +274,7 @@ def _of_two(each: Between) -> list[Cell]:
     return [cell(each.agreement, "share"), cell(each.kappa, "number"), errors, together]
 
 
-def _cost_row(judge: JudgeAudit, dollars: float | None, kept: int) -> Row:
-    per_vote = cell(named(judge.figures, "cost"))
-    if dollars is None:
-        nothing = Cell(DASH, why=per_vote.why or "no price is known")
-        return [judge.judge, counted(judge.votes), per_vote, nothing, nothing]
-    each = Cell(bare(dollars / kept, "dollars")) if kept else Cell(DASH, why=_NONE_KEPT)
-    return [judge.judge, counted(judge.votes), per_vote, Cell(bare(dollars, "dollars")), each]
-
-
-def _dollars(dollars: float | None, kept: int) -> str:
-    each = f", {shown((dollars or 0) / kept, 'dollars')} a kept pair" if kept else ""
-    return f"{shown(dollars or 0, 'dollars')}{each}"
-
-
-def _why(audit: Audit, name: str, subject: str = "") -> str:
+def why_not(audit: Audit, name: str, subject: str = "") -> str:
     """Why nobody has a figure: each reason once."""
     reasons = dict.fromkeys(named(judge.figures, name).reason for judge in audit.judges)
     said = "; ".join(reason for reason in reasons if reason)

@@ -128,6 +128,12 @@ def test_a_number_that_is_shown_reads_as_the_value_within_its_last_digit(value, 
     assert not re.fullmatch(r"[-−+]0(\.0+)?", bare(value, unit))
 
 
+@given(st.floats(1e-9, 1e6))
+def test_dollars_above_nothing_are_never_shown_as_nothing(value):
+    shown = float(bare(value, "dollars").strip("$").replace(",", ""))
+    assert abs(shown - value) <= max(0.0051 * value, 0.00501 if value >= 1 else 0)
+
+
 @pytest.mark.parametrize("judges", [["only"], ["one", "two", "three"]])
 def test_every_figure_is_in_a_table_with_its_interval_its_n_and_its_reason(judges):
     audit = audit_of(judges, seed=3)
@@ -168,9 +174,9 @@ def test_the_counts_of_every_histogram_and_the_tail_by_name_are_in_tables(three)
 
 def test_dollars_are_given_by_judge_and_by_kept_pair(three):
     rows = Read(page_of(three, spent={"one": 8.0, "two": 0.4, "three": None})).table("Dollars by judge")
-    assert rows["one"][2:] == ["$8.00", "$0.1000"]
+    assert rows["one"][2:] == ["$8.00", "$0.100"]
     assert rows["three"][2].startswith("–")
-    assert rows["all judges with a price"][2:] == ["$8.40", "$0.1050"]
+    assert rows["all judges with a price"][2:] == ["$8.40", "$0.105"]
 
 
 @pytest.mark.parametrize("which", ["three", "hostile"])
