@@ -37,4 +37,6 @@ def distinct(names: Sequence[str], pixels: float) -> list[str]:
 
 
 def _columns(c: str) -> int:
+    if c > "\uffff":
+        return 4  # an emoji, say, is measured as two unknown characters
     return 2 if east_asian_width(c) in "WF" else 1

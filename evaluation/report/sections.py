@@ -101,7 +101,7 @@ def position(audit: Audit) -> Section:
             "a dot is the range in which the true value lies with 95 % confidence.",
         ),
         names,
-        "favours the second  ←  points  →  favours the first",
+        "second slot ← points → first slot",
     )
 
 

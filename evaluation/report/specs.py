@@ -134,7 +134,7 @@ def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
         },
         {
             "transform": [{"filter": "datum.value == null"}],
-            "mark": {"type": "text", "align": "left", "dx": 6, "color": QUIET, "text": "not known, see the table"},
+            "mark": {"type": "text", "align": "left", "dx": 6, "color": QUIET, "text": "not known"},
             "encoding": {"x": {"datum": 0} | x},
         },
     ]
@@ -179,7 +179,7 @@ def _histogram(row: Histogram, *, width: int, most: float, title: str) -> Spec:
         "axis": {"tickCount": 3, "grid": True, "minExtent": 40},
     }
     return {
-        "title": {"text": drawable(row.name, width), "limit": 0},
+        "title": {"text": drawable(row.name, 0.8 * width), "limit": 0},
         "data": {"values": data},
         "width": width,
         "height": 90,
@@ -230,7 +230,7 @@ def _own(field: str) -> Spec:
 def _rows(data: list[Spec], marks: list[Spec], *, width: int) -> Spec:
     """Marks on one row per name: the name stands before the row, and above it where there is little room."""
     above = width < WIDE
-    drawn = distinct([row["name"] for row in data], width - 10 if above else 210)
+    drawn = distinct([row["name"] for row in data], 0.8 * width if above else 210)
     data = [{**row, "name": name} for row, name in zip(data, drawn, strict=True)]
     axis = None if above else {"labelLimit": 0, "ticks": False, "domain": False, "labelPadding": 10}
     y = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": axis}
@@ -239,9 +239,10 @@ def _rows(data: list[Spec], marks: list[Spec], *, width: int) -> Spec:
         marks = [*marks, {"mark": name, "encoding": {"x": {"value": 0}, "text": {"field": "name"}}}]
     return {
         "data": {"values": data},
-        "width": width,
+        "width": width - 40 if above else width,
         "height": {"step": 46 if above else 32},
-        "autosize": {"type": "fit-x", "contains": "padding"},
+        # Fitted to what the names leave; not where they stand above, as they are then marks, for which there is never room enough.
+        "autosize": {"type": "pad" if above else "fit-x", "contains": "padding"},
         "encoding": {"y": y},
         "layer": marks,
         "config": _CONFIG,

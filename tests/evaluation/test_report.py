@@ -18,8 +18,10 @@ from consensus.cli import main
 from evaluation.audit.result import PEOPLE
 from evaluation.report import sections
 from evaluation.report.cells import bare, cell, meaning
+from evaluation.report.draw import svg
 from evaluation.report.lettering import distinct, drawable
 from evaluation.report.page import About, page
+from evaluation.report.specs import NARROW
 from tests.consensus.cycles import cycle_of
 from tests.evaluation.made_audits import audit_of, empty
 
@@ -244,6 +246,16 @@ def test_the_bars_from_40_percent_on_are_marked(three):
     (first, *_) = sections.flips(three).sketch(320)["concat"]
     marked = {bar["from"]: bar["colour"] for bar in first["data"]["values"]}
     assert {at for at, colour in marked.items() if colour == "var(--warn)"} == {40, 45, 50}
+
+
+@pytest.mark.parametrize(
+    "names", [["one", "two"], [*HOSTILE], ["m" * 200, "W" * 200], [f"judge-{k}" for k in range(16)]]
+)
+def test_a_picture_for_a_phone_is_as_wide_as_planned_whatever_the_names(names):
+    audit = audit_of(names)
+    for part in (sections.labels(audit), sections.flips(audit), sections.position(audit), sections.agreement(audit)):
+        drawn = svg(part.sketch(NARROW))
+        assert 150 <= float(re.match(r'<svg width="([\d.]+)"', drawn)[1]) <= 1.1 * NARROW, part.slug
 
 
 def test_the_same_audit_makes_the_same_file(three):
