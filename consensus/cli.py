@@ -33,6 +33,12 @@ app.command(
     group=LOOK,
     help="Say what each judge and the panel is worth, and what to change.",
 )
+app.command(
+    "evaluation.commands.report:report",
+    name="report",
+    group=LOOK,
+    help="Write an audit with pictures as one HTML file.",
+)
 app.command("labeling.commands.init:init", name="init", group=SETUP, help="Write a commented cycle file to start from.")
 app.command(
     "labeling.commands.doctor:doctor",
