@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consensus.clusters import Floats, Ints
 from consensus.cycle import Cycle
-from consensus.estimate import Bools
 from consensus.nouns import Ballot, Shown, Verdict
 from consensus.sequence import audited, inclusion, line_up
-from consensus.votes import ABSTAIN, TIE, A, B, Votes
+from consensus.statistics.clusters import Floats, Ints
+from consensus.statistics.estimate import Bools
+from consensus.statistics.votes import ABSTAIN, TIE, A, B, Votes
 
 _VERDICT = {A: Verdict.A, B: Verdict.B, TIE: Verdict.TIE, ABSTAIN: Verdict.ABSTAIN}
 

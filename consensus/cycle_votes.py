@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from consensus.asked import Draw, weights
-from consensus.clusters import Floats, Ints, cluster_codes
 from consensus.cycle import Cycle
-from consensus.estimate import Bools
-from consensus.votes import NO_GOLD, TIE, A, B, Votes
+from consensus.statistics.clusters import Floats, Ints, cluster_codes
+from consensus.statistics.estimate import Bools
+from consensus.statistics.votes import NO_GOLD, TIE, A, B, Votes
 
 if TYPE_CHECKING:
     import pyarrow as pa

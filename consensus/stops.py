@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from consensus.nouns import Ballot, Shown, Verdict
-from consensus.posterior import Posterior
+from consensus.statistics.posterior import Posterior
 from consensus.store import Store
 from consensus.tables import utc_now
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from consensus.anchors import Anchors, AnchorSet, AnchorVote, Look
-from consensus.drift import anchor_hits, over_looks, wealth
 from consensus.nouns import Verdict
+from consensus.statistics.drift import anchor_hits, over_looks, wealth
 from consensus.store import Store
 
 LEVEL = 0.05  # chance of a false alarm ever, over all judges of a panel

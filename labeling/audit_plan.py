@@ -7,10 +7,10 @@ from math import nan
 
 from consensus.cycle import Audit, Cycle
 from consensus.nouns import Ballot, Pair
-from consensus.planning import bias_half_width, design_effect, disagreement_half_width, pairs_for_bias
 from consensus.rule import Rule, shown
 from consensus.sampling import spread_sample
 from consensus.sequence import Seat
+from consensus.statistics.planning import bias_half_width, design_effect, disagreement_half_width, pairs_for_bias
 from consensus.store import Store, Stored
 from labeling.plan import Work
 

@@ -12,10 +12,10 @@ import numpy as np
 from consensus.confident import Confidence, Replay, confident_label, replay
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
-from consensus.latent import Votes, dawid_skene, reliability_from_gold
 from consensus.nouns import Ballot, Reason, Verdict
-from consensus.posterior import FEWEST, Posterior, fit_posterior
 from consensus.sequence import Seat, audited, line_up
+from consensus.statistics.latent import Votes, dawid_skene, reliability_from_gold
+from consensus.statistics.posterior import FEWEST, Posterior, fit_posterior
 from consensus.stops import Asked, Design, Stops
 from consensus.store import Store
 

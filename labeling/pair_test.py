@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from math import nan
 from typing import Any
 
-from consensus.flips import disagreement, flip_interval
 from consensus.nouns import Shown, Verdict
+from consensus.statistics.flips import disagreement, flip_interval
 from consensus.store import Stored
 
 DECIDED = (Verdict.A, Verdict.B, Verdict.TIE)

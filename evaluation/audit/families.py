@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from consensus.clusters import Ints
+from consensus.statistics.clusters import Ints
 
 _FAMILIES = {
     "anthropic": r"claude",

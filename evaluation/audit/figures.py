@@ -6,8 +6,8 @@ from math import isnan, nan
 
 import numpy as np
 
-from consensus.estimate import Estimate, interval
-from consensus.intervals import Interval
+from consensus.statistics.estimate import Estimate, interval
+from consensus.statistics.intervals import Interval
 from evaluation.audit.result import Figure
 
 NO_SPREAD = "no interval: it is the same on every prompt, or rests on fewer than two, so how it varies was not seen"

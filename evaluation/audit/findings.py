@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consensus.estimate import Estimate
+from consensus.statistics.estimate import Estimate
 from evaluation.audit.figures import figure
 from evaluation.audit.result import Figure, Finding
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from consensus.clusters import Floats
-from consensus.estimate import Estimate, undefined
-from consensus.flipfit import ENOUGH_REPEATS, median_flip_rate, tail_flip_share
-from consensus.flips import mean_repeat_flip_rate, repeat_disagreement, repeat_flip_rate, typical_repeats
-from consensus.position import (
+from consensus.statistics.clusters import Floats
+from consensus.statistics.estimate import Estimate, undefined
+from consensus.statistics.flipfit import ENOUGH_REPEATS, median_flip_rate, tail_flip_share
+from consensus.statistics.flips import mean_repeat_flip_rate, repeat_disagreement, repeat_flip_rate, typical_repeats
+from consensus.statistics.position import (
     Swaps,
     first_share,
     mcnemar,
@@ -19,7 +19,7 @@ from consensus.position import (
     primacy_rate,
     recency_rate,
 )
-from consensus.preferences import (
+from consensus.statistics.preferences import (
     OddsRatio,
     gold_longer_share,
     length_preference,
@@ -28,9 +28,9 @@ from consensus.preferences import (
     score_correlation,
     self_preference,
 )
-from consensus.rates import abstention_rate, accuracy, tie_rate
+from consensus.statistics.rates import abstention_rate, accuracy, tie_rate
+from consensus.statistics.votes import Cells
 from consensus.store import JudgeTally
-from consensus.votes import Cells
 from evaluation.audit.figures import absent, counted, figure, of_interval
 from evaluation.audit.material import Material
 from evaluation.audit.names import JUDGE

@@ -1,4 +1,4 @@
-"""What the latent model (`consensus.latent`) says of judges and labels."""
+"""What the latent model (`consensus.statistics.latent`) says of judges and labels."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from consensus.calibration import p_chosen, platt
-from consensus.decisive import dictator
-from consensus.intervals import mean_interval
-from consensus.latent import Latent, dawid_skene
-from consensus.latent import Votes as Decided
-from consensus.votes import ABSTAIN
+from consensus.statistics.calibration import p_chosen, platt
+from consensus.statistics.decisive import dictator
+from consensus.statistics.intervals import mean_interval
+from consensus.statistics.latent import Latent, dawid_skene
+from consensus.statistics.latent import Votes as Decided
+from consensus.statistics.votes import ABSTAIN
 from evaluation.audit.figures import absent, of_interval
 from evaluation.audit.material import Material
 from evaluation.audit.result import Figure

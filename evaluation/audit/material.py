@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consensus.agreement import Errors, Panel
-from consensus.clusters import Floats, Ints
 from consensus.cycle import Cycle
 from consensus.cycle_votes import CycleVotes
 from consensus.rule import Rule
+from consensus.statistics.agreement import Errors, Panel
+from consensus.statistics.clusters import Floats, Ints
+from consensus.statistics.votes import Cells, Votes
 from consensus.store import JudgeTally
-from consensus.votes import Cells, Votes
 from evaluation.audit.families import coded
 
 

@@ -9,7 +9,8 @@ from operator import attrgetter
 
 import numpy as np
 
-from consensus.agreement import (
+from consensus.rule import Rule
+from consensus.statistics.agreement import (
     all_wrong_if_independent,
     all_wrong_together,
     cohen_kappa,
@@ -25,11 +26,16 @@ from consensus.agreement import (
     panel_accuracy,
     with_people,
 )
-from consensus.components import Components, Design, Study, predicted_consistency, reliability
-from consensus.consistency import Relabels, churn, same_label_if_kept_once, same_label_if_kept_twice, same_outcome
-from consensus.decisive import Ballots
-from consensus.estimate import Estimate, share_of, undefined
-from consensus.rule import Rule
+from consensus.statistics.components import Components, Design, Study, predicted_consistency, reliability
+from consensus.statistics.consistency import (
+    Relabels,
+    churn,
+    same_label_if_kept_once,
+    same_label_if_kept_twice,
+    same_outcome,
+)
+from consensus.statistics.decisive import Ballots
+from consensus.statistics.estimate import Estimate, share_of, undefined
 from evaluation.audit.figures import figure
 from evaluation.audit.latent import Believed
 from evaluation.audit.material import Material

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from consensus.agreement import Errors, Panel
-from consensus.drift import anchor_hits, over_looks, wealth
-from consensus.estimate import interval
 from consensus.rule import Rule
-from consensus.votes import ABSTAIN, A, B, Cells, Votes
+from consensus.statistics.agreement import Errors, Panel
+from consensus.statistics.drift import anchor_hits, over_looks, wealth
+from consensus.statistics.estimate import interval
+from consensus.statistics.votes import ABSTAIN, A, B, Cells, Votes
 from evaluation.audit.findings import accusations
 from evaluation.audit.judges import estimates
 from evaluation.audit.material import Material

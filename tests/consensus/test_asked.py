@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from consensus.agreement import Panel, pairwise_agreement
 from consensus.cycle_votes import read
 from consensus.nouns import Ballot, Shown, Verdict
 from consensus.sequence import audited, inclusion, line_up
+from consensus.statistics.agreement import Panel, pairwise_agreement
+from consensus.statistics.votes import ABSTAIN, TIE, A, B, Cells
 from consensus.store import Store
-from consensus.votes import ABSTAIN, TIE, A, B, Cells
 from tests.labeling.runs import label_cycle, pairs, simulated
 
 FAULTS = (

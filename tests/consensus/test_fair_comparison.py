@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from consensus.agreement import Errors, Panel, common_errors, mean_agreement, pairwise_agreement, with_people
-from consensus.estimate import interval
-from consensus.position import position_bias
-from consensus.preferences import longer_than_people, self_preference
-from consensus.votes import Cells, Votes
+from consensus.statistics.agreement import Errors, Panel, common_errors, mean_agreement, pairwise_agreement, with_people
+from consensus.statistics.estimate import interval
+from consensus.statistics.position import position_bias
+from consensus.statistics.preferences import longer_than_people, self_preference
+from consensus.statistics.votes import Cells, Votes
 from tests.consensus.recorded import called, cells_of, random_votes
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consensus.errors import UsageError
-from consensus.estimate import share_of
+from consensus.statistics.estimate import share_of
 from evaluation.audit.findings import CHECKS, accusations
 from evaluation.audit.gate import Limit, judged, limits
 from evaluation.audit.names import JUDGE, PANEL

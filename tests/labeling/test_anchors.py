@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from consensus.anchors import Anchors, AnchorVote, Look
-from consensus.drift import over_looks
 from consensus.errors import UsageError
 from consensus.nouns import Ballot, Shown, Verdict, Vote
+from consensus.statistics.drift import over_looks
 from consensus.store import Store
 from labeling.anchors import LEVEL, changes, compare
 from labeling.audit_run import look_calls, renamed

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from consensus.cycle import Audit
 from consensus.errors import UsageError
-from consensus.flips import disagreement
 from consensus.nouns import Verdict
+from consensus.statistics.flips import disagreement
 from consensus.store import Store
 from labeling.audit_plan import calls_per_judge, half_widths, ways_to_know_bias
 from labeling.audit_run import audit_calls, known_of
