@@ -1,0 +1,357 @@
+"""Messages of any convention as OpenAI chat messages, so that equal conversations are equal values.
+
+A message has `role` and `content` (text, or a list of parts where one is no text or there are several; None beside tool
+calls), and where there are any `tool_calls`, `tool_call_id`, `name`, `reasoning_content`, `refusal`. The arguments of a call
+are JSON without blanks: instrumentations parse them, and what stood between the tokens is lost.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from labeling.jsontext import quick_json
+from labeling.pairs import short
+from labeling.traces.names import CALL_PARTS, REDACTED, RESULT_PARTS, ROLES, TEXT_PARTS, THOUGHT_PARTS
+
+Message = dict[str, Any]
+_BODIES = dict.fromkeys(("messages", "choices", "output", "body", "contents", "prompt", "message", "input")).keys()
+_KINDS = TEXT_PARTS | CALL_PARTS | RESULT_PARTS | THOUGHT_PARTS | ROLES.keys() | {"message", "image_url", "refusal"}
+_MESSAGE_KEYS = frozenset({"role", "parts", "from", "tool_calls"})
+
+
+def messages(value: Any, role: str) -> list[Message]:
+    """The messages that a value holds: text, one message, several, a request, or a reply; or any of them as JSON text.
+
+    Args:
+        role: of text that stands alone.
+    Raises:
+        ValueError: it holds something else.
+    """
+    value = _loaded(value)
+    match value:
+        case None:
+            found = []
+        case str():
+            found = _message({"role": role, "content": value})
+        case dict():
+            found = _of_object(value, role)
+        case list():
+            found = _of_list(value, role)
+        case _:
+            raise ValueError(f"{short(value)} is no message")
+    return _linked([message for message in found if _says_something(message)])
+
+
+def split(said: list[Message]) -> tuple[list[Message], list[Message]]:
+    """A conversation cut behind the last turn of a user or a tool: the prompt, and what was answered.
+
+    Without such a turn all of it is prompt, up to the first answer.
+    """
+    asked = [at for at, message in enumerate(said, 1) if message["role"] in ("user", "tool")]
+    if not asked:
+        asked = [at for at, message in enumerate(said) if message["role"] == "assistant"] or [len(said)]
+        return said[: asked[0]], said[asked[0] :]
+    return said[: asked[-1]], said[asked[-1] :]
+
+
+def tool_definitions(value: Any) -> list[dict[str, Any]]:
+    """The tools that a model could call, in OpenAI's form.
+
+    Raises:
+        ValueError: it is no list of tools.
+    """
+    value = parsed(value)
+    if isinstance(value, dict):  # by name
+        named = [(name, parsed(tool)) for name, tool in value.items()]
+        value = [{"name": name, **tool} if isinstance(tool, dict) else tool for name, tool in named]
+    if not isinstance(value, list | None):
+        raise ValueError(f"{short(value)} is no list of tools")
+    return [_tool(parsed(tool)) for tool in value or ()]
+
+
+def parsed(value: Any) -> Any:
+    """What JSON text of a list or an object says; all else as it is."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        try:
+            return quick_json(value)
+        except ValueError:
+            return value
+    return value
+
+
+def compact(value: Any) -> str:
+    """A value as JSON without blanks; text that is JSON of a list or an object likewise, other text as it is."""
+    if isinstance(value, str):
+        try:
+            loaded = json.loads(value)  # orjson would make a float of an integer of more than 64 bits
+        except (ValueError, RecursionError):
+            return value
+        if not isinstance(loaded, (dict, list)):
+            return value
+        value = loaded
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _loaded(value: Any) -> Any:
+    """The messages that JSON text holds; JSON that is no message is text like any other."""
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("[", "{", '"'):
+        return value
+    try:
+        inner = quick_json(value)
+    except ValueError:
+        return value
+    if isinstance(inner, str):
+        again = _loaded(inner)
+        return value if isinstance(again, str) else again
+    return inner if _looks_like_messages(inner) else value
+
+
+def _looks_like_messages(value: Any) -> bool:
+    """Whether JSON text was written by an instrumentation; a user may have pasted JSON of any other kind."""
+    match value:
+        case [_, *_]:
+            return all(isinstance(one, dict) and (_is_message(one) or one.get("type") in _KINDS) for one in value)
+        case {"messages": [dict() as first, *_]} | {"choices": [dict() as first, *_]}:
+            return _is_message(first) or "message" in first
+        case dict():
+            return _is_message(value) or ("model" in value and not _BODIES.isdisjoint(value))
+    return False
+
+
+def _is_message(value: dict[str, Any]) -> bool:
+    return not _MESSAGE_KEYS.isdisjoint(value) or (value.get("type") in ROLES and "content" in value)
+
+
+def _of_object(value: dict[str, Any], role: str) -> list[Message]:
+    if isinstance(choices := value.get("choices"), list):
+        return _of_choice(choices[0]) if choices else []
+    if isinstance(value.get("kwargs"), dict) and "content" in value["kwargs"]:  # LangChain's own form
+        kind = (value.get("id") or [""])[-1]
+        return _message({"type": str(kind).removesuffix("Message").lower(), **value["kwargs"]})
+    if _is_message(value) or "content" in value or value.get("type") in CALL_PARTS | RESULT_PARTS:
+        return _message({"role": role, **value} if "type" not in value and "from" not in value else value, role)
+    if (body := next((value[key] for key in _BODIES if value.get(key)), None)) is not None:
+        before = value.get("instructions") or value.get("system")
+        opening = messages(before, "system") if before and role == "user" else []
+        return opening + messages(body, role)
+    if not value:
+        return []
+    raise ValueError(f"no messages in an object of {', '.join(short(key) for key in list(value)[:8])}")
+
+
+def _of_choice(choice: Any) -> list[Message]:
+    if not isinstance(choice, dict):
+        raise ValueError(f"a choice is an object, not {short(choice)}")
+    return messages(choice.get("message") or choice.get("text"), "assistant")
+
+
+def _of_list(value: list[Any], role: str) -> list[Message]:
+    found: list[Message] = []
+    for one in value:
+        if isinstance(one, list):  # a batch of one
+            found += _of_list(one, role) if len(value) == 1 else _refuse(one)
+        elif isinstance(one, dict) and one.get("type") in TEXT_PARTS and "role" not in one:
+            return _message({"role": role, "content": value}, role)  # a message's content, without the message
+        elif isinstance(one, dict) and one.get("type") in CALL_PARTS and found and found[-1]["role"] == "assistant":
+            _join(found, _message(one, "assistant"))  # the responses API has a turn's calls one by one
+        else:
+            found += messages(one, role) if isinstance(one, str) else _message(one, role)
+    return found
+
+
+def _join(found: list[Message], calls: list[Message]) -> None:
+    found[-1] = found[-1] | {"tool_calls": found[-1].get("tool_calls", []) + calls[0]["tool_calls"]}
+    found[-1]["content"] = found[-1].get("content") or None
+
+
+def _refuse(value: Any) -> list[Message]:
+    raise ValueError(f"{short(value)} is no message")
+
+
+@dataclass(slots=True)
+class _Parts:
+    """What the parts of one message come to."""
+
+    content: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    results: list[Message] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    refusal: str | None = None
+
+    def add(self, part: Any) -> None:
+        """One part, in any of the conventions."""
+        if isinstance(part, str):
+            part = {"type": "text", "text": part}
+        if not isinstance(part, dict):
+            raise ValueError(f"{short(part)} is no part of a message")
+        kind = part.get("type") or ("text" if "text" in part else None)
+        if kind in TEXT_PARTS:
+            text = part.get("text", part.get("content"))
+            self.content.append({"type": "text", "text": text if isinstance(text, str) else compact(text or "")})
+        elif kind in CALL_PARTS:
+            self.calls.append(_call(part))
+        elif kind in RESULT_PARTS:
+            self.results.append(_result(part))
+        elif kind in THOUGHT_PARTS:
+            thought = part.get("content") or part.get("thinking") or part.get("text")
+            self.thoughts += [thought] if isinstance(thought, str) else []
+        elif kind == "refusal":
+            self.refusal = str(part.get("refusal") or part.get("content") or "")
+        else:
+            self.content.append(_media(part))
+
+    def said(self) -> str | list[dict[str, Any]] | None:
+        """The content: one text as text."""
+        if len(self.content) == 1 and self.content[0].get("type") == "text":
+            text: str = self.content[0]["text"]
+            return text
+        return self.content or None
+
+
+def _message(value: Any, role: str = "user") -> list[Message]:
+    """One message; several where it holds the results of several tools."""
+    if not isinstance(value, dict):
+        return _refuse(value)
+    kind = value.get("type")
+    if kind in RESULT_PARTS:
+        return [_result(value)]
+    if kind in CALL_PARTS:
+        return [{"role": "assistant", "content": None, "tool_calls": [_call(value)]}]
+    if kind in THOUGHT_PARTS and "role" not in value:
+        return []
+    name = next((value[key] for key in ("role", "from", "type") if value.get(key)), role)
+    if name not in ROLES and not (isinstance(name, str) and name.lower() in ROLES):
+        raise ValueError(f"{short(name)} is no role")
+    message: Message = {"role": ROLES.get(name) or ROLES[name.lower()]}
+    parts = _parts(value)
+    for call in _calls(value):
+        parts.calls.append(_call(call))
+    message["content"] = parts.said()
+    _extras(message, value, parts)
+    if not parts.results:
+        return [message]
+    rest = [message] if _says_something(message) and message["role"] != "tool" else []
+    return parts.results + rest
+
+
+def _parts(value: dict[str, Any]) -> _Parts:
+    content = next((value[key] for key in ("parts", "content", "value", "text") if value.get(key) is not None), None)
+    parts = _Parts()
+    if isinstance(content, list):
+        for part in content:
+            parts.add(part)
+    elif isinstance(content, str):
+        if content not in REDACTED:
+            parts.content.append({"type": "text", "text": content})
+    elif content is not None:
+        parts.content.append({"type": "text", "text": compact(content)})
+    return parts
+
+
+def _calls(value: dict[str, Any]) -> list[Any]:
+    extra = value.get("additional_kwargs")
+    calls = parsed(value.get("tool_calls") or (extra.get("tool_calls") if isinstance(extra, dict) else None))
+    if not isinstance(calls, list | None):
+        raise ValueError("tool_calls is not a list")
+    return (calls or []) + ([value["function_call"]] if isinstance(value.get("function_call"), dict) else [])
+
+
+def _extras(message: Message, value: dict[str, Any], parts: _Parts) -> None:
+    """What a message has beside role and content."""
+    if parts.calls:
+        message["tool_calls"] = parts.calls
+        message["content"] = message["content"] or None
+    if message["role"] == "tool":
+        message["content"] = message["content"] or ""
+        call_id = value.get("tool_call_id") or value.get("id")
+        if isinstance(call_id, str) and call_id:
+            message["tool_call_id"] = call_id
+    if isinstance(name := value.get("name"), str) and name:
+        message["name"] = name
+    thought = value.get("reasoning_content") or "\n".join(parts.thoughts)
+    if isinstance(thought, str) and thought:
+        message["reasoning_content"] = thought
+    refusal = value.get("refusal") or parts.refusal
+    if isinstance(refusal, str) and refusal:
+        message["refusal"] = refusal
+
+
+def _call(value: Any) -> dict[str, Any]:
+    """A call of a tool: OpenAI's `{id, function: {name, arguments}}`, or flat with args, input or arguments."""
+    value = parsed(value)
+    function = value.get("function", value) if isinstance(value, dict) else None
+    if not isinstance(function, dict):
+        raise ValueError(f"{short(value)} is no call of a tool")
+    name = function.get("name")
+    if not isinstance(name, str) or not name:
+        raise ValueError("a call of a tool does not name the tool")
+    arguments = next((function[key] for key in ("arguments", "args", "input") if function.get(key)), None)
+    call_id = value.get("call_id") or value.get("id")
+    call = {"type": "function", "function": {"name": name, "arguments": compact(arguments or "{}")}}
+    return {"id": call_id, **call} if isinstance(call_id, str) and call_id else call
+
+
+def _result(value: dict[str, Any]) -> Message:
+    """What a tool answered."""
+    said = next((value[key] for key in ("response", "result", "output", "content") if value.get(key) is not None), "")
+    if isinstance(said, list) and said and all(isinstance(p, dict) and p.get("type") in TEXT_PARTS for p in said):
+        said = "".join(str(part.get("text", part.get("content", ""))) for part in said)
+    call_id = next((value[key] for key in ("tool_call_id", "tool_use_id", "call_id", "id") if value.get(key)), None)
+    message = {"role": "tool", "content": said if isinstance(said, str) else compact(said)}
+    return message | ({"tool_call_id": call_id} if isinstance(call_id, str) else {})
+
+
+def _media(part: dict[str, Any]) -> dict[str, Any]:
+    """A part that is no text: an image of the GenAI conventions as OpenAI has it, the others as they came."""
+    kind, modality = part.get("type"), part.get("modality")
+    if kind == "blob" and modality == "image":
+        url = f"data:{part.get('mime_type') or 'image/png'};base64,{part.get('content') or ''}"
+        return {"type": "image_url", "image_url": {"url": url}}
+    if kind == "uri" and modality == "image":
+        return {"type": "image_url", "image_url": {"url": part.get("uri") or ""}}
+    return {key: value for key, value in part.items() if value is not None}
+
+
+def _linked(said: list[Message]) -> list[Message]:
+    """The same messages, where some conventions forget which call a result answers: they come in the calls' order."""
+    if all(message["role"] != "tool" or "tool_call_id" in message for message in said):
+        return said
+    waiting: list[str] = []
+    for at, message in enumerate(said):
+        if calls := message.get("tool_calls"):
+            waiting = [call["id"] for call in calls if "id" in call]
+        elif message["role"] == "tool":
+            call_id = message.get("tool_call_id")
+            if call_id in waiting:
+                waiting.remove(call_id)
+            elif call_id is None and waiting:
+                said[at] = message | {"tool_call_id": waiting.pop(0)}
+    return said
+
+
+def _says_something(message: Message) -> bool:
+    fields = ("content", "tool_calls", "refusal", "reasoning_content")
+    return message["role"] == "tool" or any(message.get(name) for name in fields)
+
+
+def _tool(value: Any) -> dict[str, Any]:
+    if isinstance(value, dict) and "tool" in value:  # OpenInference
+        value = value["tool"]
+    if isinstance(value, dict) and "json_schema" in value:
+        value = parsed(value["json_schema"])
+    function = value.get("function", value) if isinstance(value, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError(f"{short(value)} is no tool")
+    described = {"name": function["name"], "description": function.get("description")}
+    described["parameters"] = parsed(function.get("parameters") or function.get("input_schema"))
+    described["strict"] = function.get("strict")
+    return {"type": "function", "function": {key: said for key, said in described.items() if said is not None}}
+
+
+def parts_of(text: Any) -> Any:
+    """The parts that text is the JSON of, as flat attributes hold content that is more than text; else the text."""
+    value = parsed(text)
+    known = isinstance(value, list) and all(isinstance(part, dict) and "type" in part for part in value)
+    return value if known and value else text
