@@ -81,6 +81,11 @@ def parsed(value: Any) -> Any:
     return value
 
 
+def is_redacted(value: Any) -> bool:
+    """Whether an instrumentation put a placeholder where content was."""
+    return isinstance(value, str) and value in REDACTED
+
+
 def compact(value: Any) -> str:
     """A value as JSON without blanks; text that is JSON of a list or an object likewise, other text as it is."""
     if isinstance(value, str):
@@ -243,7 +248,7 @@ def _parts(value: dict[str, Any]) -> _Parts:
         for part in content:
             parts.add(part)
     elif isinstance(content, str):
-        if content not in REDACTED:
+        if not is_redacted(content):
             parts.content.append({"type": "text", "text": content})
     elif content is not None:
         parts.content.append({"type": "text", "text": compact(content)})

@@ -14,12 +14,11 @@ from labeling.traces.names import (
     GENAI,
     MESSAGE_EVENTS,
     MODEL_CALLS,
+    SECRET,
     Convention,
 )
 from labeling.traces.spans import Event, Span, tree
 from labeling.traces.trace import Raw, pick
-
-_FLAT = ("gen_ai.prompt", "gen_ai.completion")
 
 
 def is_model_call(span: Span) -> bool:
@@ -65,7 +64,7 @@ def raw(span: Span, events: list[Event]) -> Raw:
 
 def metadata(span: Span) -> dict[str, Any]:
     """What span, scope and resource say beside the content."""
-    kept = {key: value for key, value in span.attributes.items() if not key.startswith(CONTENT)}
+    kept = {key: value for key, value in span.attributes.items() if not key.startswith(CONTENT + SECRET)}
     return span.context | {"span.name": span.name} | kept
 
 

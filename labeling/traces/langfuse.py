@@ -82,7 +82,7 @@ class LangfuseReader:
         levels = ("span_id", "trace_id", "conversation_id")
         raw = Raw(
             convention=Convention.LANGFUSE,
-            prompt=request,
+            prompt=said["prompt"],
             completion=_completion(said["completion"], pick(row, ("tool_calls", "toolCalls"))),
             tools=said["tools"] or (request.get("tools") if isinstance(request, dict) else None),
             model=said["model"],

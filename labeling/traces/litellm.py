@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labeling.rows import Row
-from labeling.traces.chat import parsed
-from labeling.traces.names import LITELLM, MODEL_CALLS, REDACTED, Convention, Why
+from labeling.traces.chat import is_redacted, parsed
+from labeling.traces.names import LITELLM, MODEL_CALLS, Convention, Why
 from labeling.traces.trace import Found, Left, Place, Raw, Trace, attempt, pick
 
 _KEPT = ("call_type", "model_group", "custom_llm_provider", "end_user", "user", "response_cost", "spend", "cache_hit")
@@ -42,7 +42,7 @@ def _call(row: Row) -> Trace | Left:
     request, parameters = parsed(said["request"]) or {}, parsed(said["parameters"]) or {}
     prompt = parsed(said["prompt"]) or (request if isinstance(request, dict) else {}).get("messages")
     response = parsed(said["completion"])
-    if response in REDACTED or (isinstance(response, dict) and response.get("text") in REDACTED):
+    if is_redacted(response) or (isinstance(response, dict) and is_redacted(response.get("text"))):
         return Left(Why.NO_CONTENT, Convention.LITELLM)
     given = [place["tools"] for place in (parameters, request) if isinstance(place, dict) and place.get("tools")]
     more = parsed(row.get("metadata"))

@@ -152,14 +152,14 @@ MODEL_CALLS = frozenset(
     | {"acompletion", "atext_completion", "aresponses", "anthropic_messages"}
 )
 
-# Attributes that hold content, or what nobody should keep (headers with keys): they are not among a trace's metadata.
+# Attributes that hold content, and those that may hold keys: neither is repeated among a trace's metadata.
 CONTENT = (
     ("gen_ai.prompt", "gen_ai.completion", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.tool.definitions")
     + ("gen_ai.system_instructions", "llm.request.functions", "llm.input_messages", "llm.output_messages", "llm.tools")
     + ("llm.prompts", "llm.choices", "input.value", "output.value", "langfuse.observation.input")
     + ("langfuse.observation.output", "traceloop.entity.input", "traceloop.entity.output")
-    + ("llm.headers", "http.request.header", "http.response.header")
 )
+SECRET = ("llm.headers", "http.request.header", "http.response.header")
 
 # Events on spans, or log records, that carry content; the earlier conventions have one for each message.
 DETAILS = "gen_ai.client.inference.operation.details"

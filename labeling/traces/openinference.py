@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from labeling.traces.chat import parsed
+from labeling.traces.chat import is_redacted, parsed
 from labeling.traces.genai import metadata
-from labeling.traces.names import MODEL_CALLS, OPENINFERENCE, REDACTED, Convention
+from labeling.traces.names import MODEL_CALLS, OPENINFERENCE, Convention
 from labeling.traces.spans import Attributes, Span, tree
 from labeling.traces.trace import Raw, pick
 
@@ -47,7 +47,7 @@ def raw(span: Span) -> Raw:
 
 
 def _whole(value: Any) -> Any:
-    return None if value in REDACTED else value
+    return None if is_redacted(value) else value
 
 
 def _under(said: Attributes, field: str) -> Any:

@@ -46,13 +46,13 @@ class SpanReader:
             yield from self._span(at, single_span(row))
             return
         for span in otlp_spans(row):
-            if isinstance(span, ValueError):
-                yield at, Refused(str(span))
+            if isinstance(span, Refused):
+                yield at, span
             else:
                 yield from self._span(at, span)
         for event in otlp_events(row):
-            if isinstance(event, ValueError):
-                yield at, Refused(str(event))
+            if isinstance(event, Refused):
+                yield at, event
             elif event.name in _SPEAKING:
                 yield from self._event(at, event)
             else:

@@ -38,14 +38,14 @@ class PlainReader:
     def _trace(self, row: Row) -> Trace | Left:
         taken, said = self._fields(row)
         prompt, reply = parsed(said["prompt"]), parsed(said["completion"])
+        reply = reply.get("body", reply) if isinstance(reply, dict) else reply
         if prompt is None:
             there = ", ".join(repr(key)[:40] for key in sorted(row)[:12])
             raise ValueError(f"prompt is missing; the row has: {there or 'nothing'} (other names: --map prompt=NAME)")
-        reply = reply.get("body", reply) if isinstance(reply, dict) else reply
         raw = Raw(
             Convention.PLAIN,
-            prompt=prompt,
-            completion=reply,
+            prompt=said["prompt"],
+            completion=said["completion"],
             tools=said["tools"] or _in(prompt, "tools"),
             model=said["model"] or _in(reply, "model") or _in(prompt, "model"),
             **{

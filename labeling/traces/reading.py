@@ -12,7 +12,7 @@ from consensus.errors import UsageError
 from labeling.rows import BadRow, Row, read_records
 from labeling.traces import langfuse, litellm, opentelemetry, plain
 from labeling.traces.names import HINTS, TRACE_COLUMNS, Convention, Why
-from labeling.traces.trace import Found, Left, Outcome, Place, Refused, Trace
+from labeling.traces.trace import MISBUILT, Found, Left, Outcome, Place, Refused, Trace, refusal
 
 
 class Reader(Protocol):
@@ -155,7 +155,10 @@ class _Readers:
                     yield at, Refused("it is no object")
             return
         reader = next((reader for knows, reader in self._known if knows(row)), self._rows)
-        yield from reader.read(at, row)
+        try:
+            yield from reader.read(at, row)
+        except MISBUILT as error:
+            yield at, refusal(error)
 
     def rest(self) -> Iterator[Found]:
         for reader in self._all:

@@ -10,6 +10,7 @@ from typing import Any
 
 from labeling.rows import Row
 from labeling.traces.names import EVENT_NAME, INSTRUMENT_SCOPE
+from labeling.traces.trace import MISBUILT, Refused, refusal
 
 _HEX = re.compile(r"(0x)?[0-9a-fA-F]+")
 DEEPEST_KEY = 20  # dots in a flat key
@@ -49,21 +50,21 @@ class Span:
     context: Attributes = field(default_factory=dict)
 
 
-def otlp_spans(row: Row) -> Iterator[Span | ValueError]:
+def otlp_spans(row: Row) -> Iterator[Span | Refused]:
     """The spans of one export request; the error in place of one that is damaged."""
     for context, span in _members(row, ("resourceSpans", "scopeSpans", "spans")):
         try:
             yield _span(span, context)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except MISBUILT as error:
             yield _damaged("span", span, error)
 
 
-def otlp_events(row: Row) -> Iterator[Event | ValueError]:
+def otlp_events(row: Row) -> Iterator[Event | Refused]:
     """The log records of one export request; the error in place of one that is damaged."""
     for _, record in _members(row, ("resourceLogs", "scopeLogs", "logRecords")):
         try:
             yield _event(record)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        except MISBUILT as error:
             yield _damaged("log record", record, error)
 
 
@@ -97,12 +98,20 @@ def _members(row: Row, levels: tuple[str, str, str]) -> Iterator[tuple[Attribute
     """The innermost objects, each with what its resource and scope say."""
     resources, scopes, members = levels
     for resource in _list(row, resources):
-        said = _attributes(_object(resource.get("resource")).get("attributes")) if isinstance(resource, dict) else {}
+        said = _context(resource)
         for scope in _list(resource, scopes):
             name = _object(scope.get("scope")).get("name") if isinstance(scope, dict) else None
             context = said | {INSTRUMENT_SCOPE: name} if name else said
             for member in _list(scope, members):
                 yield context, member
+
+
+def _context(resource: Any) -> Attributes:
+    """What a resource says of itself; no span is lost where that is damaged."""
+    try:
+        return _attributes(resource["resource"]["attributes"])
+    except MISBUILT:
+        return {}
 
 
 def _list(value: Any, key: str) -> list[Any]:
@@ -121,11 +130,9 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _damaged(what: str, member: Any, error: Exception) -> ValueError:
+def _damaged(what: str, member: Any, error: Exception) -> Refused:
     name = member.get("spanId") if isinstance(member, dict) else None
-    which = f"{what} {name}" if isinstance(name, str) else f"a {what}"
-    said = error if type(error) is ValueError else "it is not built as OTLP/JSON is"
-    return ValueError(f"{which}: {said}")
+    return refusal(error, f"{what} {name}" if isinstance(name, str) else f"a {what}")
 
 
 def _span(span: Any, context: Attributes) -> Span:
@@ -162,9 +169,9 @@ def _event(event: dict[str, Any]) -> Event:
 def _attributes(pairs: Any) -> Attributes:
     found: Attributes = {}
     for pair in pairs or ():
-        value = pair.get("value")
+        key, value = pair["key"], pair.get("value")
         text = value.get("stringValue") if isinstance(value, dict) else None
-        found[pair["key"]] = text if text is not None else any_value(value)
+        found[key if isinstance(key, str) else str(key)] = text if text is not None else any_value(value)
     return found
 
 

@@ -94,13 +94,24 @@ Found = tuple[Place, Trace | Left | Outcome | Refused]
 """What became of one record."""
 
 
+MISBUILT = (ValueError, RecursionError, TypeError, AttributeError, LookupError, OverflowError)
+"""What reading a record raises that is not built as its format has it: there are more ways than could be foreseen."""
+
+
+def refusal(error: Exception, name: str = "") -> Refused:
+    """Why a record was refused; `name` says which of several in a row it is."""
+    reason = str(error) if type(error) is ValueError else f"it is not built as its format has it ({error!r})"[:200]
+    if isinstance(error, RecursionError):
+        reason = "it is nested too deeply"
+    return Refused(f"{name}: {reason}" if name else reason)
+
+
 def attempt(at: Place, make: Callable[[], Trace | Left | Outcome], name: str = "") -> Found:
-    """What `make` makes, or why it could not; `name` says which of several records in a row it is."""
+    """What `make` makes of a record, or why it could not."""
     try:
         return at, make()
-    except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        return at, Refused(f"{name}: {reason}" if name else reason)
+    except MISBUILT as error:
+        return at, refusal(error, name)
 
 
 @dataclass(slots=True)

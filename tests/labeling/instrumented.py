@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,6 @@ TOOLS = [
         },
     }
 ]
-CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 
 
 @dataclass(frozen=True)
@@ -58,9 +56,13 @@ def _conversation(rng, serial):
             calls = [_call(rng, f"call_{serial}_{turn}_{k}") for k in range(rng.randint(1, 3))]
             answer = {"role": "assistant", "content": None, "tool_calls": calls}
             exchanges.append(Exchange(said, tools, answer))
-            results = [json.dumps({"t": rng.randint(-5, 35)}) if rng.random() < 0.5 else "rain, then sun" for _ in calls]
+            results = [
+                json.dumps({"t": rng.randint(-5, 35)}) if rng.random() < 0.5 else "rain, then sun" for _ in calls
+            ]
             said = [*said, answer]
-            said += [{"role": "tool", "tool_call_id": c["id"], "content": r} for c, r in zip(calls, results, strict=True)]
+            said += [
+                {"role": "tool", "tool_call_id": c["id"], "content": r} for c, r in zip(calls, results, strict=True)
+            ]
         answer = {"role": "assistant", "content": f"({serial}.{turn}) It rains in {rng.choice(CITIES)}."}
         exchanges.append(Exchange(said, tools, answer))
         said = [*said, answer]
@@ -100,7 +102,7 @@ async def converse(n=50):
 
 
 def export(name, folder, n=50):
-    """Have the conversations under an instrumentation; the files of spans and of log records."""
+    """Have the conversations under an instrumentation, which from then on stays in the process."""
     from opentelemetry.sdk._logs import LoggerProvider
     from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
     from opentelemetry.sdk.trace import TracerProvider
@@ -111,18 +113,14 @@ def export(name, folder, n=50):
     tracing, logging = TracerProvider(), LoggerProvider()
     tracing.add_span_processor(SimpleSpanProcessor(span_exporter))
     logging.add_log_record_processor(SimpleLogRecordProcessor(log_exporter))
-    with _environment(name):
-        instrumentor, providers = _instrumentor(name)
-        given = {"tracer_provider": tracing, "logger_provider": logging}
-        instrumentor.instrument(**{key: given[key] for key in providers})
-        try:
-            with tracing.get_tracer("an application").start_as_current_span("a request"):
-                asyncio.run(converse(n))
-        finally:
-            instrumentor.uninstrument()
+    _capture_content(name)
+    instrumentor, providers = _instrumentor(name)
+    given = {"tracer_provider": tracing, "logger_provider": logging}
+    instrumentor.instrument(**{key: given[key] for key in providers})
+    with tracing.get_tracer("an application").start_as_current_span("a request"):
+        asyncio.run(converse(n))
     tracing.shutdown()
     logging.shutdown()
-    return [file for file in (spans, logs) if file.exists() and file.stat().st_size]
 
 
 def _instrumentor(name):
@@ -138,25 +136,16 @@ def _instrumentor(name):
     if name.startswith("openllmetry"):
         from opentelemetry.instrumentation.openai import OpenAIInstrumentor
 
-        instrumentor = OpenAIInstrumentor()
-        instrumentor.__init__(**({"use_attributes": False} if name.endswith("events") else {}))
-        return instrumentor, both
+        return OpenAIInstrumentor(**({"use_attributes": False} if name.endswith("events") else {})), both
     from openinference.instrumentation.openai import OpenAIInstrumentor
 
     return OpenAIInstrumentor(), both[:1]
 
 
-@contextmanager
-def _environment(name):
+def _capture_content(name):
     capture = {"opentelemetry-events": "event_only", "opentelemetry-v2": "true"}.get(name, "span_only")
-    old = dict(os.environ)
-    os.environ[CAPTURE] = capture
+    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = capture
     os.environ["OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT"] = "true" if name.endswith("events") else "false"
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(old)
 
 
 def _exporters(spans, logs):
