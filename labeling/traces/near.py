@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,24 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 PERMUTATIONS = 128  # the standard error of an estimated similarity is at most 0.5 / sqrt(128) = 0.044
-GRAM = 8  # bytes of UTF-8: two or three characters of Chinese, eight of English
+RUN = 3  # words
 LONGEST = 20_000  # characters from either end; beyond them a difference is not seen
-_BLANKS = re.compile(r"\s+")
+_WORDS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
 
 def groups(texts: Sequence[str], similarity: float) -> npt.NDArray[np.int64]:
     """The group of each text; texts of a group are linked by pairs that are that similar.
 
     Args:
-        similarity: the Jaccard similarity of the texts' sets of 8-byte grams (small letters, blanks as one), as MinHash
-            estimates it, from which two count as near duplicates, in (0, 1).
+        similarity: the Jaccard similarity of the texts' sets of runs of three words (a Chinese, Japanese or Korean letter is a
+            word), as MinHash estimates it, from which two count as near duplicates, in (0, 1).
     Returns:
         The place of the first text of each one's group, shape [n_texts].
     Source: Broder 1997, On the resemblance and containment of documents; datasketch's MinHashLSH finds the pairs.
     """
     from datasketch import MinHash, MinHashLSH
 
-    blank = MinHash(PERMUTATIONS, seed=1, hashfunc=int)
+    blank = MinHash(PERMUTATIONS, seed=1, hashfunc=zlib.crc32)
     sketches: list[MinHash] = []
     index = MinHashLSH(threshold=similarity, num_perm=PERMUTATIONS)
     first = np.arange(len(texts))
@@ -51,16 +52,14 @@ def groups(texts: Sequence[str], similarity: float) -> npt.NDArray[np.int64]:
 
 def _sketch(blank: Any, text: str) -> Any:
     sketch = blank.copy()
-    sketch.update_batch(_grams(text).tolist())
+    sketch.update_batch(runs(text))
     return sketch
 
 
-def _grams(text: str) -> npt.NDArray[np.uint32]:
-    """The set of a text's grams, each as 32 bits."""
+def runs(text: str) -> set[bytes]:
+    """The runs of words in a text, in small letters; a text of fewer words is one run."""
     if len(text) > 2 * LONGEST:
-        text = text[:LONGEST] + text[-LONGEST:]
-    data = _BLANKS.sub(" ", text).strip().lower().encode("utf-8", "replace").ljust(GRAM, b"\0")
-    windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(data, dtype=np.uint8), GRAM)
-    whole = np.unique(np.ascontiguousarray(windows).view("<u8"))
-    mixed = whole * np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing: the upper half depends on every byte
-    return np.unique((mixed >> np.uint64(32)).astype(np.uint32))
+        text = f"{text[:LONGEST]} {text[-LONGEST:]}"
+    words = _WORDS.findall(text.lower()) or [text]
+    places = range(max(1, len(words) - RUN + 1))
+    return {" ".join(words[place : place + RUN]).encode("utf-8", "replace") for place in places}

@@ -9,6 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from consensus.nouns import digest
 from labeling.pairs import printable
 from labeling.traces.chat import Message, messages, split, tool_definitions
@@ -167,7 +169,7 @@ class Raw:
             outcomes=tuple(self.outcomes),
             flaws=tuple(flaws),
         )
-        printable("it", [prompt, answer, trace.tools])
+        _check_text([prompt, answer, trace.tools])
         return trace
 
 
@@ -176,6 +178,16 @@ def _part(what: str, value: Any, role: str) -> list[Message]:
         return messages(value, role)
     except ValueError as error:
         raise ValueError(f"{what}: {error}") from None
+
+
+def _check_text(value: Any) -> None:
+    """Refuse what neither a judge nor the store can take: characters that are none, and what has no bottom."""
+    try:
+        if b"\\u0000" not in orjson.dumps(value):
+            return
+    except (TypeError, orjson.JSONEncodeError):  # half of a surrogate pair, a large integer, a key that is no text
+        pass
+    printable("it", value)
 
 
 def _times(start: Any, end: Any, flaws: list[str]) -> tuple[datetime | None, datetime | None]:
