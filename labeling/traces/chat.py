@@ -7,13 +7,13 @@ are JSON without blanks: instrumentations parse them, and what stood between the
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from labeling.jsontext import quick_json
 from labeling.pairs import short
 from labeling.traces.names import CALL_PARTS, REDACTED, RESULT_PARTS, ROLES, TEXT_PARTS, THOUGHT_PARTS
+from labeling.traces.tools import compact, parsed, tool_call, tool_result
 
 Message = dict[str, Any]
 _BODIES = dict.fromkeys(("messages", "choices", "output", "body", "contents", "prompt", "message", "input")).keys()
@@ -56,47 +56,9 @@ def split(said: list[Message]) -> tuple[list[Message], list[Message]]:
     return said[: asked[-1]], said[asked[-1] :]
 
 
-def tool_definitions(value: Any) -> list[dict[str, Any]]:
-    """The tools that a model could call, in OpenAI's form.
-
-    Raises:
-        ValueError: it is no list of tools.
-    """
-    value = parsed(value)
-    if isinstance(value, dict):  # by name
-        named = [(name, parsed(tool)) for name, tool in value.items()]
-        value = [{"name": name, **tool} if isinstance(tool, dict) else tool for name, tool in named]
-    if not isinstance(value, list | None):
-        raise ValueError(f"{short(value)} is no list of tools")
-    return [_tool(parsed(tool)) for tool in value or ()]
-
-
-def parsed(value: Any) -> Any:
-    """What JSON text of a list or an object says; all else as it is."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
-            return quick_json(value)
-        except ValueError:
-            return value
-    return value
-
-
 def is_redacted(value: Any) -> bool:
     """Whether an instrumentation put a placeholder where content was."""
     return isinstance(value, str) and value in REDACTED
-
-
-def compact(value: Any) -> str:
-    """A value as JSON without blanks; text that is JSON of a list or an object likewise, other text as it is."""
-    if isinstance(value, str):
-        try:
-            loaded = json.loads(value)  # orjson would make a float of an integer of more than 64 bits
-        except (ValueError, RecursionError):
-            return value
-        if not isinstance(loaded, (dict, list)):
-            return value
-        value = loaded
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _loaded(value: Any) -> Any:
@@ -196,9 +158,9 @@ class _Parts:
             text = part.get("text", part.get("content"))
             self.content.append({"type": "text", "text": text if isinstance(text, str) else compact(text or "")})
         elif kind in CALL_PARTS:
-            self.calls.append(_call(part))
+            self.calls.append(tool_call(part))
         elif kind in RESULT_PARTS:
-            self.results.append(_result(part))
+            self.results.append(tool_result(part))
         elif kind in THOUGHT_PARTS:
             thought = part.get("content") or part.get("thinking") or part.get("text")
             self.thoughts += [thought] if isinstance(thought, str) else []
@@ -221,9 +183,9 @@ def _message(value: Any, role: str = "user") -> list[Message]:
         return _refuse(value)
     kind = value.get("type")
     if kind in RESULT_PARTS:
-        return [_result(value)]
+        return [tool_result(value)]
     if kind in CALL_PARTS:
-        return [{"role": "assistant", "content": None, "tool_calls": [_call(value)]}]
+        return [{"role": "assistant", "content": None, "tool_calls": [tool_call(value)]}]
     if kind in THOUGHT_PARTS and "role" not in value:
         return []
     name = next((value[key] for key in ("role", "from", "type") if value.get(key)), role)
@@ -232,7 +194,7 @@ def _message(value: Any, role: str = "user") -> list[Message]:
     message: Message = {"role": ROLES.get(name) or ROLES[name.lower()]}
     parts = _parts(value)
     for call in _calls(value):
-        parts.calls.append(_call(call))
+        parts.calls.append(tool_call(call))
     message["content"] = parts.said()
     _extras(message, value, parts)
     if not parts.results:
@@ -283,31 +245,6 @@ def _extras(message: Message, value: dict[str, Any], parts: _Parts) -> None:
         message["refusal"] = refusal
 
 
-def _call(value: Any) -> dict[str, Any]:
-    """A call of a tool: OpenAI's `{id, function: {name, arguments}}`, or flat with args, input or arguments."""
-    value = parsed(value)
-    function = value.get("function", value) if isinstance(value, dict) else None
-    if not isinstance(function, dict):
-        raise ValueError(f"{short(value)} is no call of a tool")
-    name = function.get("name")
-    if not isinstance(name, str) or not name:
-        raise ValueError("a call of a tool does not name the tool")
-    arguments = next((function[key] for key in ("arguments", "args", "input") if function.get(key)), None)
-    call_id = value.get("call_id") or value.get("id")
-    call = {"type": "function", "function": {"name": name, "arguments": compact(arguments or "{}")}}
-    return {"id": call_id, **call} if isinstance(call_id, str) and call_id else call
-
-
-def _result(value: dict[str, Any]) -> Message:
-    """What a tool answered."""
-    said = next((value[key] for key in ("response", "result", "output", "content") if value.get(key) is not None), "")
-    if isinstance(said, list) and said and all(isinstance(p, dict) and p.get("type") in TEXT_PARTS for p in said):
-        said = "".join(str(part.get("text", part.get("content", ""))) for part in said)
-    call_id = next((value[key] for key in ("tool_call_id", "tool_use_id", "call_id", "id") if value.get(key)), None)
-    message = {"role": "tool", "content": said if isinstance(said, str) else compact(said)}
-    return message | ({"tool_call_id": call_id} if isinstance(call_id, str) else {})
-
-
 def _media(part: dict[str, Any]) -> dict[str, Any]:
     """A part that is no text: an image of the GenAI conventions as OpenAI has it, the others as they came."""
     kind, modality = part.get("type"), part.get("modality")
@@ -339,20 +276,6 @@ def _linked(said: list[Message]) -> list[Message]:
 def _says_something(message: Message) -> bool:
     fields = ("content", "tool_calls", "refusal", "reasoning_content")
     return message["role"] == "tool" or any(message.get(name) for name in fields)
-
-
-def _tool(value: Any) -> dict[str, Any]:
-    if isinstance(value, dict) and "tool" in value:  # OpenInference
-        value = value["tool"]
-    if isinstance(value, dict) and "json_schema" in value:
-        value = parsed(value["json_schema"])
-    function = value.get("function", value) if isinstance(value, dict) else None
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
-        raise ValueError(f"{short(value)} is no tool")
-    described = {"name": function["name"], "description": function.get("description")}
-    described["parameters"] = parsed(function.get("parameters") or function.get("input_schema"))
-    described["strict"] = function.get("strict")
-    return {"type": "function", "function": {key: said for key, said in described.items() if said is not None}}
 
 
 def parts_of(text: Any) -> Any:

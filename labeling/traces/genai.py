@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from labeling.traces.chat import parsed, parts_of
+from labeling.traces.chat import parts_of
 from labeling.traces.names import (
     CHOICE,
     CONTENT,
@@ -18,6 +18,7 @@ from labeling.traces.names import (
     Convention,
 )
 from labeling.traces.spans import Event, Span, tree
+from labeling.traces.tools import parsed
 from labeling.traces.trace import Raw, pick
 
 

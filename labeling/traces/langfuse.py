@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from labeling.rows import Row
-from labeling.traces.chat import messages, parsed
+from labeling.traces.chat import messages
 from labeling.traces.names import LANGFUSE, LANGFUSE_SCORE, MODEL_CALLS, Convention, Why
 from labeling.traces.times import instant
+from labeling.traces.tools import parsed
 from labeling.traces.trace import Found, Left, Outcome, Place, Raw, Trace, attempt, pick
 
 _TAKEN = {name for names in LANGFUSE.values() for name in names} | {"tool_calls", "toolCalls", "tool_call_names"}

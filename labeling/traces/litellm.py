@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labeling.rows import Row
-from labeling.traces.chat import is_redacted, parsed
+from labeling.traces.chat import is_redacted
 from labeling.traces.names import LITELLM, MODEL_CALLS, Convention, Why
+from labeling.traces.tools import parsed
 from labeling.traces.trace import Found, Left, Place, Raw, Trace, attempt, pick
 
 _KEPT = ("call_type", "model_group", "custom_llm_provider", "end_user", "user", "response_cost", "spend", "cache_hit")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from labeling.traces.chat import is_redacted, parsed
+from labeling.traces.chat import is_redacted
 from labeling.traces.genai import metadata
 from labeling.traces.names import MODEL_CALLS, OPENINFERENCE, Convention
 from labeling.traces.spans import Attributes, Span, tree
+from labeling.traces.tools import parsed
 from labeling.traces.trace import Raw, pick
 
 

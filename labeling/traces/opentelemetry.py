@@ -83,6 +83,11 @@ class SpanReader:
 
     def _event(self, at: Place, event: Event) -> Iterator[Found]:
         key = event.trace_id, event.span_id
+        if event.span_id is None:  # no other event can be told to belong to it
+            alone = Span(event.trace_id, None, "", event.at, None, {})
+            whole = event.name == DETAILS
+            yield _trace(at, alone, [event]) if whole else (at, Refused(f"the event {event.name} belongs to no span"))
+            return
         if hash(key) in self._done:
             return
         events = self._events.setdefault(key, (at, []))[1]

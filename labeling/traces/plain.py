@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from labeling.rows import Row
-from labeling.traces.chat import parsed
 from labeling.traces.names import PLAIN, TRACE_COLUMNS, Convention, Why
+from labeling.traces.tools import parsed
 from labeling.traces.trace import Found, Left, Outcome, Place, Raw, Trace, attempt, pick
 
 

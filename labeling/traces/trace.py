@@ -13,9 +13,10 @@ import orjson
 
 from consensus.nouns import digest
 from labeling.pairs import printable
-from labeling.traces.chat import Message, messages, split, tool_definitions
+from labeling.traces.chat import Message, messages, split
 from labeling.traces.names import Convention, Why
 from labeling.traces.times import instant
+from labeling.traces.tools import tool_definitions
 
 LONGEST_VALUE = 2000  # characters of a text among the metadata
 

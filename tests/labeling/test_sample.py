@@ -30,12 +30,14 @@ def trace(serial, text, **fields):
 
 
 def traffic(seed=0, n=400):
-    """Calls of three routes, of which the small one fails most; some prompts come up many times."""
+    """Calls of three routes, of which the small one fails most; prompts come up several times, exactly or nearly."""
     rng = random.Random(seed)
     calls = []
     for serial in range(n):
         route = rng.choices(["search", "returns", "legal"], [0.8, 0.17, 0.03])[0]
-        text = f"{route} question {min(int(rng.expovariate(0.01)), 150)}"
+        question = rng.randrange(n * 3 // 10)
+        words = " ".join(f"{route}{question // 2}x{place}" for place in range(30))
+        text = f"{words} variant {question % 2}"
         failed = rng.random() < {"search": 0.1, "returns": 0.3, "legal": 0.9}[route]
         calls.append(trace(serial, text, metadata={"route": route}, outcomes=(Outcome("failed", failed, "row"),)))
     return calls
@@ -48,12 +50,13 @@ def failures(drawn):
 @pytest.mark.parametrize("near", [None, 0.8])
 def test_weighted_sums_over_samples_estimate_the_traffic_without_bias(near):
     """Of calls, and of failures by route, though prompts repeat and the small route is drawn more often than its share."""
-    calls = traffic()
+    calls = traffic(n=150 if near else 400)
     samples = [
         sample(calls, Design(size=60, by=("route",), floor=8, near=near, seed=seed))
-        for seed in range(40 if near else 150)
+        for seed in range(30 if near else 100)
     ]
     for route in ("search", "returns", "legal"):
+        assert any(one.alike > 3 for s in samples for one in s.drawn)
         mine = [[one for one in s.drawn if one.stratum == (route,)] for s in samples]
         for weigh, true in [
             (lambda drawn: sum(one.weight for one in drawn), sum(c.metadata["route"] == route for c in calls)),

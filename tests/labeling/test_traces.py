@@ -239,6 +239,16 @@ def test_a_span_exported_twice_counts_once(tmp_path):
     assert reading.left == {(Why.REPEATED, Convention.GENAI): 1}
 
 
+def test_events_that_belong_to_no_span_are_never_mixed_into_one_conversation(tmp_path):
+    content = value_of({"content": "q"})
+    said = {"gen_ai.input.messages": CHAT, "gen_ai.output.messages": ANSWER}
+    lost = [{"eventName": "gen_ai.user.message", "body": content}] * 2
+    whole = {"eventName": "gen_ai.client.inference.operation.details", "attributes": pairs_of(said)}
+    traces, reading = read(written(tmp_path, [request(*lost, whole, signal="Logs")]))
+    assert [(trace.prompt, trace.completion) for trace in traces] == [(CHAT, ANSWER)]
+    assert [reason for _, reason in reading.refused] == ["the event gen_ai.user.message belongs to no span"] * 2
+
+
 def test_damage_costs_the_damaged_spans_and_nothing_else(tmp_path):
     """Cyclic parents, broken attributes, wrong types and truncated lines, between spans that are in order."""
     damaged = [
