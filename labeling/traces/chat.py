@@ -17,8 +17,8 @@ from labeling.traces.tools import compact, parsed, tool_call, tool_result
 
 Message = dict[str, Any]
 _BODIES = dict.fromkeys(("messages", "choices", "output", "body", "contents", "prompt", "message", "input")).keys()
-_KINDS = TEXT_PARTS | CALL_PARTS | RESULT_PARTS | THOUGHT_PARTS | ROLES.keys() | {"message", "image_url", "refusal"}
-_MESSAGE_KEYS = frozenset({"role", "parts", "from", "tool_calls"})
+_KINDS = TEXT_PARTS | CALL_PARTS | RESULT_PARTS | THOUGHT_PARTS | {"message", "image_url", "refusal"}
+_BODY_KEYS = frozenset({"content", "parts", "tool_calls", "function_call"})
 
 
 def messages(value: Any, role: str) -> list[Message]:
@@ -76,19 +76,29 @@ def _loaded(value: Any) -> Any:
 
 
 def _looks_like_messages(value: Any) -> bool:
-    """Whether JSON text was written by an instrumentation; a user may have pasted JSON of any other kind."""
+    """Whether JSON text was written by an instrumentation: users paste JSON, and models answer with it."""
     match value:
         case [_, *_]:
-            return all(isinstance(one, dict) and (_is_message(one) or one.get("type") in _KINDS) for one in value)
-        case {"messages": [dict() as first, *_]} | {"choices": [dict() as first, *_]}:
-            return _is_message(first) or "message" in first
+            return all(isinstance(one, dict) and (_has_role(one) or one.get("type") in _KINDS) for one in value)
+        case {"messages": list() as said}:
+            return _looks_like_messages(said)
+        case {"choices": [{"message": dict()}, *_]}:
+            return True
+        case {"model": str(), "input": said} | {"model": str(), "output": said}:
+            return isinstance(said, list) and _looks_like_messages(said)
         case dict():
-            return _is_message(value) or ("model" in value and not _BODIES.isdisjoint(value))
+            return _has_role(value)
     return False
 
 
+def _has_role(value: dict[str, Any]) -> bool:
+    """Whether an object says who said something, and what."""
+    said = (("role", _BODY_KEYS), ("from", {"value"}), ("type", {"content"}))
+    return any(str(value.get(name)) in ROLES and not keys.isdisjoint(value) for name, keys in said)
+
+
 def _is_message(value: dict[str, Any]) -> bool:
-    return not _MESSAGE_KEYS.isdisjoint(value) or (value.get("type") in ROLES and "content" in value)
+    return "content" in value or _has_role(value) or any(isinstance(value.get(key), list) for key in _BODY_KEYS)
 
 
 def _of_object(value: dict[str, Any], role: str) -> list[Message]:
@@ -97,7 +107,7 @@ def _of_object(value: dict[str, Any], role: str) -> list[Message]:
     if isinstance(value.get("kwargs"), dict) and "content" in value["kwargs"]:  # LangChain's own form
         kind = (value.get("id") or [""])[-1]
         return _message({"type": str(kind).removesuffix("Message").lower(), **value["kwargs"]})
-    if _is_message(value) or "content" in value or value.get("type") in CALL_PARTS | RESULT_PARTS:
+    if _is_message(value) or value.get("type") in CALL_PARTS | RESULT_PARTS:
         return _message({"role": role, **value} if "type" not in value and "from" not in value else value, role)
     if (body := next((value[key] for key in _BODIES if value.get(key)), None)) is not None:
         before = value.get("instructions") or value.get("system")
@@ -105,6 +115,8 @@ def _of_object(value: dict[str, Any], role: str) -> list[Message]:
         return opening + messages(body, role)
     if not value:
         return []
+    if role == "assistant":  # an answer in JSON, which the export has read already
+        return [{"role": role, "content": compact(value)}]
     raise ValueError(f"no messages in an object of {', '.join(short(key) for key in list(value)[:8])}")
 
 

@@ -40,7 +40,7 @@ def raw(span: Span, events: list[Event]) -> Raw:
     for event in events:
         if event.name == DETAILS or event.name in CONTENT_EVENTS:
             attributes |= event.attributes
-    prompt, completion = pick(attributes, GENAI["prompt"]), pick(attributes, GENAI["completion"])
+    prompt, completion = parsed(pick(attributes, GENAI["prompt"])), pick(attributes, GENAI["completion"])
     if prompt is None or completion is None:
         asked, answered = _messages_of(events)
         prompt = _flat(attributes, "gen_ai.prompt") or asked if prompt is None else prompt
