@@ -72,6 +72,12 @@ class Price(Section):
     input: float = Field(ge=0, description="uncached input tokens")
     output: float = Field(ge=0, description="output tokens, reasoning included")
     cached_input: float | None = Field(default=None, ge=0, description="input tokens read from the provider's cache")
+    batch: float = Field(default=0.5, gt=0, le=1, description="share of these prices that a batch costs")
+
+    def in_batch(self) -> Price:
+        """What the same tokens cost in a batch."""
+        cached = None if self.cached_input is None else self.cached_input * self.batch
+        return Price(input=self.input * self.batch, output=self.output * self.batch, cached_input=cached, batch=1)
 
 
 class Judge(Section):
@@ -136,8 +142,12 @@ class Sampling(Section):
     orders: Literal["one", "both"] = Field(
         default="one", description="both: every judge sees both orders, and abstains where its two verdicts differ"
     )
-    stop: Literal["settled", "never"] = Field(
-        default="settled", description="settled: ask a judge only while the label is open; never: ask everybody"
+    stop: Literal["settled", "confident", "never"] = Field(
+        default="settled",
+        description="settled: ask a judge while the label is open; confident: or until the votes are sure; never: ask everybody",
+    )
+    confidence: float = Field(
+        default=0.9, gt=0.5, lt=1, description="with confident: the chance of a side at which judging stops"
     )
     first: Literal["cheapest", "balanced"] = Field(
         default="cheapest", description="who is tried first; balanced: everybody equally often"
@@ -203,6 +213,9 @@ class Limits(Section):
     __pydantic_extra__: dict[str, Account] = Field(init=False)
     max_attempts: int = Field(default=6, ge=1, le=100, description="calls for one ballot before it is a failure")
     timeout_s: float = Field(default=120, gt=0, description="seconds until a call is given up")
+    batch_requests: int | None = Field(
+        default=None, ge=1, description="requests in a batch at most; by default what the provider takes"
+    )
 
 
 class Cycle(Section):

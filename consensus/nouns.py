@@ -44,12 +44,18 @@ class Shown(StrEnum):
         """The completion in the first slot."""
         return Verdict.A if self is Shown.AB else Verdict.B
 
+    @property
+    def other(self) -> Shown:
+        """The other order."""
+        return Shown.BA if self is Shown.AB else Shown.AB
+
 
 class Reason(StrEnum):
-    """Why a pair is kept (the first two) or dropped (the others)."""
+    """Why a pair is kept (the first three) or dropped (the others)."""
 
     AGREED = "agreed"  # one side reached min_agree
     PLURALITY = "plurality"  # it did not, but leads, and drop_pair_if_split is off
+    CONFIDENT = "confident"  # the rule still has too few votes, but the judges' reliability makes one side sure enough
     SPLIT = "split"  # enough verdicts, no side reached min_agree
     TIE = "tie"  # the panel agrees that neither is better
     UNSTABLE = "unstable"  # too few verdicts, because judges contradicted themselves between the two orders
@@ -58,7 +64,7 @@ class Reason(StrEnum):
     @property
     def keeps(self) -> bool:
         """Whether a pair with this reason goes into the dataset."""
-        return self in (Reason.AGREED, Reason.PLURALITY)
+        return self in (Reason.AGREED, Reason.PLURALITY, Reason.CONFIDENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,7 @@ class Vote:
         served_by: the model that answered, by its own word.
         temperature: as sent; None when the model was asked without one.
         finish_reason: the provider's, e.g. `stop` or `length`.
+        margin: distance of the log-probabilities of the verdicts a and b, in nats, >= 0; None where the provider gave none.
     """
 
     ballot: Ballot
@@ -139,6 +146,7 @@ class Vote:
     temperature: float | None = None
     finish_reason: str | None = None
     spent: Spent = Spent()
+    margin: float | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
@@ -148,7 +156,7 @@ class Failure:
 
     Attributes:
         kind: a short word to count by: rate_limit, server_error, timeout, connection, bad_reply, empty, wrong_model,
-            auth, bad_request.
+            auth, bad_request; of batches also expired, canceled, missing.
         message: what the provider or the network said, with as much of the body as helps.
         retry: whether the same call may succeed later.
         fatal: the judge cannot work at all as it is set up.

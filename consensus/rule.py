@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from consensus.nouns import Ballot, Label, Reason, Shown, Verdict, Vote
 
@@ -32,6 +33,7 @@ class Rule:
     per_pair: int | None = None
 
 
+@lru_cache(maxsize=1024)
 def hash_bytes(pair_id: str) -> tuple[int, int]:
     """The first two bytes of SHA-256(pair_id): they decide order and seats, need no state, and are reproducible."""
     first, second = hashlib.sha256(pair_id.encode()).digest()[:2]
@@ -59,7 +61,7 @@ def label_ballots(pair_id: str, judges: Sequence[str], rule: Rule) -> list[Ballo
     ballots = []
     for seat in seats(pair_id, len(judges), rule.per_pair):
         first = shown(pair_id, seat, rotate=rule.rotate)
-        orders = [first, *(o for o in Shown if o is not first)] if rule.both_orders else [first]
+        orders = [first, first.other] if rule.both_orders else [first]
         ballots += [Ballot(pair_id, judges[seat], order) for order in orders]
     return ballots
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from consensus.nouns import Ballot, Label, Shown, Verdict, digest
+from consensus.nouns import Ballot, Label, Verdict, digest
 from consensus.rule import Rule, hash_bytes, majority, seats, shown
 
 _ANY = (Verdict.A, Verdict.B, Verdict.TIE, Verdict.ABSTAIN)
@@ -30,17 +30,16 @@ def line_up(pair_id: str, judges: Sequence[str], rule: Rule, costs: Mapping[str,
     """
     places = seats(pair_id, len(judges), rule.per_pair)
     start = hash_bytes(pair_id)[1]
-
-    def turn(place: int) -> tuple[float, int]:
-        return (0.0 if costs is None else costs.get(judges[place], 0.0), (place - start) % len(judges))
-
-    return [_seat(pair_id, judges[place], place, rule) for place in sorted(places, key=turn)]
+    places.sort(key=lambda place: (place - start) % len(judges))
+    if costs is not None:
+        places.sort(key=lambda place: costs.get(judges[place], 0.0))
+    return [_seat(pair_id, judges[place], place, rule) for place in places]
 
 
 def _seat(pair_id: str, judge: str, place: int, rule: Rule) -> Seat:
     first = shown(pair_id, place, rotate=rule.rotate)
-    orders = (first, *(o for o in Shown if o is not first)) if rule.both_orders else (first,)
-    return Seat(judge, tuple(Ballot(pair_id, judge, order) for order in orders))
+    ballot = Ballot(pair_id, judge, first)
+    return Seat(judge, (ballot, Ballot(pair_id, judge, first.other)) if rule.both_orders else (ballot,))
 
 
 def audited(pair_id: str, seed: int, share: float) -> bool:
@@ -125,11 +124,12 @@ class _State:
 
     def confirmations(self, rule: Rule) -> list[Ballot]:
         """Second orders to ask: as many as the leading side still needs, or one of any judge."""
-        sides = sorted(
-            (Verdict.A, Verdict.B), key=lambda side: -(self.done.count(side) + sum(v is side for _, v in self.half))
-        )
-        leading = [ballot for ballot, verdict in self.half if verdict is sides[0]]
-        needed = rule.min_agree - self.done.count(sides[0])
+        said = [verdict for _, verdict in self.half]
+        size = {side: self.done.count(side) + said.count(side) for side in (Verdict.A, Verdict.B)}
+        # Of two that are as strong, the one that was heard first: never the one that comes first in the alphabet.
+        lead = next(side for side in (*said, *size) if size.get(side) == max(size.values()))
+        leading = [ballot for ballot, verdict in self.half if verdict is lead]
+        needed = rule.min_agree - self.done.count(lead)
         if leading and needed > 0:
             return leading[:needed]
         return [ballot for ballot, _ in self.half[:1]]

@@ -30,11 +30,12 @@ CHUNK = 512  # pairs read at a time: memory grows with what is in flight, not wi
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A vote as the labeler needs it to resume: which ballot is done, what it said, who served it."""
+    """A ballot as the labeler needs it to resume: what it said, who served it; without a verdict it waits in a batch."""
 
     ballot: Ballot
-    verdict: Verdict
+    verdict: Verdict | None
     served_by: str | None
+    margin: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +136,13 @@ class Store:
         """Note a cycle and its panel; the rule of a known cycle may change, the meaning of its votes may not.
 
         Raises:
-            UsageError: the cycle has votes that meant something else; the message lists the differences.
+            UsageError: the cycle has votes, or waits for some, that meant something else; the message lists the differences.
         """
         meaning = cycle.meaning(rubric)
         old = self._one("SELECT meaning FROM cycles WHERE cycle = ?", cycle.name)
         if old is not None and json.loads(old) != meaning:
-            if self._one("SELECT count(*) FROM votes WHERE cycle = ?", cycle.name):
+            asked = "SELECT cycle FROM votes UNION ALL SELECT cycle FROM open_batches"
+            if self._one(f"SELECT count(*) FROM ({asked}) WHERE cycle = ?", cycle.name):
                 raise UsageError(_difference(cycle, json.loads(old), meaning))
             old = None
         at, rule = utc_now(), cycle.rule
@@ -205,12 +207,16 @@ class Store:
     def add(self, cycle: str, config_hashes: dict[str, str], results: Sequence[Vote | Failure]) -> None:
         """Append votes and failures in one transaction; the labeler never asks what is stored already."""
         votes = [vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
-        failures = [failure_row(cycle, config_hashes, r) for r in results if isinstance(r, Failure)]
-        with self._transaction():
+        with self.transaction():
             if votes:
-                self._append("votes", pa.Table.from_pylist(votes, VOTES))
-            if failures:
-                self._append("failures", pa.Table.from_pylist(failures, FAILURES))
+                self.append("votes", pa.Table.from_pylist(votes, VOTES))
+            self.add_failures(cycle, config_hashes, [r for r in results if isinstance(r, Failure)])
+
+    def add_failures(self, cycle: str, config_hashes: dict[str, str], failures: Sequence[Failure]) -> None:
+        """Append failures, as part of whatever transaction is open."""
+        if failures:
+            rows = [failure_row(cycle, config_hashes, failure) for failure in failures]
+            self.append("failures", pa.Table.from_pylist(rows, FAILURES))
 
     def add_recorded(self, cycle: str, config_hashes: dict[str, str], votes: Iterable[Vote]) -> int:
         """Append recorded votes that are not stored yet; how many were new."""
@@ -223,7 +229,7 @@ class Store:
         return new[0] if new else 0
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         """All of it or nothing."""
         self.db.begin()
         try:
@@ -233,7 +239,8 @@ class Store:
             raise
         self.db.commit()
 
-    def _append(self, table: str, batch: pa.Table) -> None:
+    def append(self, table: str, batch: pa.Table) -> None:
+        """Append rows to a table."""
         self.db.register("batch", batch)
         self.db.execute(f"INSERT INTO {table} SELECT * FROM batch")
         self.db.unregister("batch")
@@ -257,8 +264,9 @@ class Store:
         return {judge: n for judge, config_hash, n in rows if config_hashes.get(judge) == config_hash}
 
     def work(self, cycle: str, config_hashes: dict[str, str]) -> Iterator[tuple[Pair, list[Stored]]]:
-        """The cycle's pairs in the order they came, each with the votes that were stored for it when this began."""
-        last, any_votes = -1, bool(config_hashes) and bool(self.answered(cycle, config_hashes))
+        """The cycle's pairs in the order they came, each with its votes and the ballots that wait in a batch, if there were any."""
+        source = self._source(cycle) if config_hashes else None
+        last = -1
         while True:
             rows = self.db.execute(
                 "WITH part AS (SELECT rowid AS place, pair_id FROM cycle_pairs WHERE cycle = ? AND rowid > ? "
@@ -270,20 +278,31 @@ class Store:
                 return
             last = rows[-1][0]
             done: dict[str, list[Stored]] = {}
-            for stored in self._stored(cycle, [row[1] for row in rows], config_hashes) if any_votes else ():
+            for stored in self._stored(cycle, [row[1] for row in rows], config_hashes, source) if source else ():
                 done.setdefault(stored.ballot.pair_id, []).append(stored)
             for row in rows:
                 yield pair_of(row[1:]), done.get(row[1], [])
 
-    def _stored(self, cycle: str, pair_ids: list[str], config_hashes: dict[str, str]) -> Iterator[Stored]:
+    def _source(self, cycle: str) -> str | None:
+        """Where the cycle's known ballots stand: nowhere, among the votes, or in open batches too."""
+        columns = "cycle, pair_id, judge, config_hash, shown, repeat"
+        if self._one("SELECT count(*) FROM open_batches WHERE cycle = ?", cycle):
+            return (
+                f"(SELECT {columns}, verdict, served_by, margin FROM votes "
+                f"UNION ALL SELECT {columns}, NULL, NULL, NULL FROM waiting_ballots)"
+            )
+        return "votes" if self._one("SELECT 1 FROM votes WHERE cycle = ? LIMIT 1", cycle) else None
+
+    def _stored(self, cycle: str, pair_ids: list[str], config_hashes: dict[str, str], source: str) -> Iterator[Stored]:
         rows = self.db.execute(
-            "SELECT pair_id, judge, config_hash, shown, repeat, verdict, served_by FROM votes "
+            f"SELECT pair_id, judge, config_hash, shown, repeat, verdict, served_by, margin FROM {source} "
             "WHERE cycle = ? AND pair_id IN (SELECT unnest(?))",
             [cycle, pair_ids],
         ).fetchall()
-        for pair_id, judge, config_hash, shown, repeat, verdict, served_by in rows:
+        for pair_id, judge, config_hash, shown, repeat, verdict, served_by, margin in rows:
             if config_hashes.get(judge) == config_hash:
-                yield Stored(Ballot(pair_id, judge, Shown(shown), repeat), Verdict(verdict), served_by)
+                said = None if verdict is None else Verdict(verdict)
+                yield Stored(Ballot(pair_id, judge, Shown(shown), repeat), said, served_by, margin)
 
     def labeled(self, cycle: str, *, kept_only: bool = True) -> Iterator[Labeled]:
         """The cycle's pairs with their labels, in the order the pairs came."""
@@ -361,7 +380,8 @@ class Store:
     def made_from(self, cycle: str) -> str:
         """What a summary of the cycle depends on: facts are only ever added, so their number tells, and the rule."""
         facts = [
-            self._one(f"SELECT count(*) FROM {t} WHERE cycle = ?", cycle) for t in ("cycle_pairs", "votes", "failures")
+            self._one(f"SELECT count(*) FROM {table} WHERE cycle = ?", cycle)
+            for table in ("cycle_pairs", "votes", "failures", "confident_stops")
         ]
         rule = self.db.execute(
             "SELECT min_agree, drop_if_split, both_orders, rotate, per_pair FROM cycles WHERE cycle = ?", [cycle]

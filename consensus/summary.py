@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 WHY = {
     Reason.AGREED: "enough judges agreed",
     Reason.PLURALITY: "no full agreement, but one side leads",
+    Reason.CONFIDENT: "few votes, but judges reliable enough",
     Reason.SPLIT: "judges disagree",
     Reason.TIE: "judges agree on a tie",
     Reason.UNSTABLE: "judges contradict themselves between the orders",

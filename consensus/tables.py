@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from consensus.nouns import Ballot, Failure, Pair, Verdict, Vote, digest
@@ -18,7 +19,7 @@ _COST = [("prompt_tokens", pa.uint32()), ("completion_tokens", pa.uint32()), ("c
 VOTES = pa.schema(
     [*_KEY, ("verdict", pa.string()), ("scores", pa.string()), ("raw", pa.string()), ("served_by", pa.string())]
     + [*_COST, ("latency_s", pa.float64()), ("temperature", pa.float64()), ("finish_reason", pa.string())]
-    + [("attempts", pa.uint16()), ("created_at", _STAMP)]
+    + [("attempts", pa.uint16()), ("created_at", _STAMP), ("margin", pa.float64())]
 )
 FAILURES = pa.schema(
     [*_KEY, ("kind", pa.string()), ("message", pa.string()), *_COST, ("attempts", pa.uint16()), ("created_at", _STAMP)]
@@ -64,8 +65,13 @@ def pair_row(pair: Pair, at: datetime) -> dict[str, Any]:
 def pair_of(row: Sequence[Any]) -> Pair:
     """A row of `pairs` as a pair."""
     pair_id, _, prompt, a, b, category, gold, extra = row[:8]
-    loads = json.loads
-    return Pair(pair_id, loads(prompt), loads(a), loads(b), category, Verdict(gold) if gold else None, loads(extra))
+    known = json.loads(extra) if extra != "{}" else {}
+    return Pair(pair_id, _loads(prompt), _loads(a), _loads(b), category, Verdict(gold) if gold else None, known)
+
+
+def _loads(text: str) -> Any:
+    """JSON; plain text the fast way, which would round the integers of more than 64 bits that messages may hold."""
+    return orjson.loads(text) if text.startswith('"') else json.loads(text)
 
 
 def _key(cycle: str, config_hashes: dict[str, str], ballot: Ballot) -> dict[str, Any]:
@@ -94,6 +100,7 @@ def vote_row(cycle: str, config_hashes: dict[str, str], vote: Vote) -> dict[str,
         "finish_reason": vote.finish_reason,
         "attempts": vote.spent.attempts,
         "created_at": vote.created_at.astimezone(UTC).replace(tzinfo=None),
+        "margin": vote.margin,
     }
 
 

@@ -11,12 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
+from consensus.batches import Batches
+from consensus.confident import Confidence
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
 from consensus.live import Live
 from consensus.nouns import Pair
 from consensus.store import Store
 from consensus.writer import Writer
+from labeling import confidence
 from labeling.labeler import Labeler, Outcome
 from labeling.limits import Budget, Pace
 from labeling.panel import Panel, PanelJudge
@@ -33,20 +36,32 @@ def hashes(cycle: Cycle, rubric: Rubric) -> dict[str, str]:
 
 
 def outstanding(store: Store, cycle: Cycle, rubric: Rubric, judges: Mapping[str, PanelJudge]) -> Iterator[Work]:
-    """The cycle's open pairs."""
-    costs = call_costs(judges) if cycle.sampling.first == "cheapest" else None
-    return open_work(store.work(cycle.name, hashes(cycle, rubric)), cycle, costs)
+    """The cycle's open pairs.
+
+    Raises:
+        UsageError: with `stop: confident`, if the judges' reliability is not known.
+    """
+    costs, asked, sure = call_costs(cycle, judges), hashes(cycle, rubric), None
+    if cycle.sampling.stop == "confident":
+        sure = Confidence(cycle.sampling.confidence, confidence.learned(store, cycle, asked, costs).posterior)
+    return open_work(store.work(cycle.name, asked), cycle, costs, sure)
 
 
-def call_costs(judges: Mapping[str, PanelJudge]) -> dict[str, float]:
-    """What a usual call to each judge costs, relative to the others; nothing without a price."""
+def call_costs(cycle: Cycle, judges: Mapping[str, PanelJudge]) -> dict[str, float] | None:
+    """What a usual call to each judge costs, nothing without a price; None if all are tried equally often."""
+    if cycle.sampling.first != "cheapest":
+        return None
     return {name: judge.cost(USUAL_PROMPT, reply_tokens(judge)) or 0.0 for name, judge in judges.items()}
 
 
-def priced(store: Store, cycle: Cycle, rubric: Rubric) -> list[Need]:
-    """What is still to be done, and what it costs; no call, no key."""
+def priced(store: Store, cycle: Cycle, rubric: Rubric, prices: Mapping[str, PanelJudge] | None = None) -> list[Need]:
+    """What is still to be done, and what it costs; no call, no key.
+
+    Args:
+        prices: the judges at other prices than those for calls; who is tried first does not depend on it.
+    """
     judges = Panel(cycle, rubric).priced()
-    return needs(outstanding(store, cycle, rubric, judges), judges)
+    return needs(outstanding(store, cycle, rubric, judges), prices or judges)
 
 
 def open_pairs(store: Store, cycle: Cycle, rubric: Rubric) -> int:
@@ -65,11 +80,12 @@ async def run(
         UsageError: a judge has no key, or `max_cost` is given and a judge has no price.
     """
     judges_hashes, reader = hashes(cycle, rubric), store.twin()
+    begin(store, cycle, rubric)
     totals = _totals(reader, cycle, rubric)
     async with Panel(cycle, rubric, _truth(reader, cycle)) as panel:
-        budget = Budget(max_cost, store.spent(cycle.name))
+        budget = Budget(max_cost, store.spent(cycle.name) + Batches(store).reserved(cycle.name))
         if max_cost is not None:
-            _refuse_unpriced(panel.judges)
+            refuse_unpriced(panel.judges)
         with Writer(lambda batch: store.add(cycle.name, judges_hashes, batch)) as writer:
             labeler = Labeler(
                 panel.judges,
@@ -88,12 +104,51 @@ async def run(
             shown = asyncio.create_task(progress.run())
             try:
                 with _interrupts(labeler, console), _frozen_imports():
-                    return await labeler.run(outstanding(reader, cycle, rubric, panel.judges))
+                    outcome = await labeler.run(outstanding(reader, cycle, rubric, panel.judges))
             finally:
                 shown.cancel()
                 with suppress(asyncio.CancelledError):
                     await shown
                 live.remove()
+    conclude(store, cycle, rubric)
+    return outcome
+
+
+def begin(store: Store, cycle: Cycle, rubric: Rubric) -> None:
+    """Before a cycle's first call: with `stop: confident`, keep what its stops will rest on.
+
+    Raises:
+        UsageError: the judges' reliability is not known.
+    """
+    if cycle.sampling.stop == "confident":
+        costs = call_costs(cycle, Panel(cycle, rubric).priced())
+        confidence.keep_learned(store, cycle, hashes(cycle, rubric), costs)
+
+
+def conclude(store: Store, cycle: Cycle, rubric: Rubric) -> None:
+    """After a run: with `stop: confident`, label the pairs whose votes are sure enough."""
+    if cycle.sampling.stop == "confident":
+        costs = call_costs(cycle, Panel(cycle, rubric).priced())
+        confidence.conclude(store, cycle, hashes(cycle, rubric), costs)
+
+
+def early(store: Store, cycle: Cycle, rubric: Rubric) -> dict[str, Any] | None:
+    """What stopping early does to labels, by pairs that were asked completely; None unless the cycle stops so."""
+    if cycle.sampling.stop != "confident":
+        return None
+    costs, asked = call_costs(cycle, Panel(cycle, rubric).priced()), hashes(cycle, rubric)
+    done, n = confidence.rehearsed(store, cycle, asked, costs)
+    known = confidence.learned(store, cycle, asked, costs)
+    return {
+        "confidence": cycle.sampling.confidence,
+        "learned_from": known.source,
+        "learned_pairs": known.pairs,
+        "pairs": n,
+        "calls_per_pair": done.calls,
+        "stopped": done.confident,
+        "differs": [done.differs.value, done.differs.low, done.differs.high],
+        "opposite": [done.opposite.value, done.opposite.low, done.opposite.high],
+    }
 
 
 def _totals(store: Store, cycle: Cycle, rubric: Rubric) -> dict[str, tuple[int, int]]:
@@ -114,7 +169,12 @@ def _truth(store: Store, cycle: Cycle) -> Iterator[Pair]:
     return (pair for pair, _ in store.work(cycle.name, {}))
 
 
-def _refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
+def refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
+    """A limit in dollars means nothing for a judge without a price.
+
+    Raises:
+        UsageError: there is one.
+    """
     unpriced = [name for name, judge in judges.items() if judge.price is None]
     if unpriced:
         raise UsageError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,7 @@ from consensus.nouns import Ballot, Failure, Spent, Vote
 from labeling.limits import Budget, Pace, Window
 from labeling.panel import PanelJudge
 from labeling.plan import Work, prompt_tokens, reply_tokens
+from labeling.providers.base import Allowed
 
 LOW, HIGH = 64, 4096  # ballots waiting: take more pairs below LOW in some lane, none above HIGH in any
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0  # seconds between attempts, doubling
@@ -62,6 +63,7 @@ class Lane:
 
     judge: PanelJudge
     paces: list[Pace]  # its own and its account's, which it shares with the provider's other judges
+    follows: bool  # nobody set a limit: the one that the provider's replies name is kept
     window: Window
     total: int = 0
     votes: int = 0
@@ -74,14 +76,22 @@ class Lane:
     resting: set[Turn] = field(default_factory=set)  # failed, and waiting to be asked again
     held: Turn | None = None  # taken from the queue, and waiting for the pace or the budget
     queued: int = 0
-    bad: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DOWN_AFTER, 0))  # in a row
+    bad: Counter[str] = field(default_factory=Counter)  # failures in a row, by what they mean
     hold_until: float = 0.0
+    allowed: Allowed | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def done(self) -> int:
         """Ballots that are settled in this run."""
         return self.votes + self.failures
+
+    def follow(self) -> None:
+        """Keep the limits that the provider's last reply named."""
+        said = self.judge.transport.allowed
+        if self.follows and said is not None and said != self.allowed:
+            self.allowed = said
+            self.paces[0].allow(said.rpm, said.tpm)
 
     def put(self, turn: Turn, *, first: bool = False) -> None:
         """Queue a ballot; one that is asked again goes before those never asked."""
@@ -132,10 +142,12 @@ class Labeler:
         seed: int = 0,
     ) -> None:
         accounts = accounts or {}
+        limited = {provider for provider, pace in accounts.items() if pace.limits}
         self.lanes = {
             name: Lane(
                 judge,
                 [Pace(judge.config.rpm, judge.config.tpm), *filter(None, [accounts.get(judge.config.provider)])],
+                judge.config.rpm is None and judge.config.tpm is None and judge.config.provider not in limited,
                 Window(judge.config.max_parallel),
             )
             for name, judge in judges.items()
@@ -146,7 +158,7 @@ class Labeler:
         self._fed = self._out_of_budget = self._interrupted = False
         self._open = self.pairs_begun = 0
         self._over = asyncio.Event()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[Turn, asyncio.Task[None]] = {}
 
     def interrupt(self) -> None:
         """Start no further call; what is in flight is finished and stored."""
@@ -156,7 +168,7 @@ class Labeler:
     def drop(self) -> None:
         """Interrupt, and give up what is in flight."""
         self.interrupt()
-        for call in self._calls:
+        for call in self._calls.values():
             call.cancel()
 
     async def run(self, work: Iterable[Work]) -> Outcome:
@@ -239,9 +251,7 @@ class Labeler:
                 return
             lane.held = None
             lane.in_flight += 1
-            call = crew.create_task(self._ask(lane, turn, tokens, most))
-            self._calls.add(call)
-            call.add_done_callback(self._calls.discard)
+            self._calls[turn] = crew.create_task(self._ask(lane, turn, tokens, most))
             self._feed()
 
     def _estimate(self, judge: PanelJudge, turn: Turn) -> tuple[int, float]:
@@ -261,10 +271,12 @@ class Labeler:
                 for pace in lane.paces:
                     pace.correct(tokens, spent.prompt_tokens + (spent.completion_tokens or 0))
         finally:
+            del self._calls[turn]
             lane.in_flight -= 1
             self.budget.settle(reserved, cost)
             lane.wake.set()
         lane.dollars += cost or 0.0
+        lane.follow()
         turn.count(spent)
         result = self._unless_served_twice(lane, turn, result)
         if isinstance(result, Failure) and result.kind == "rate_limit":
@@ -273,11 +285,10 @@ class Labeler:
             lane.window.answered()
         if isinstance(result, Vote):
             lane.votes += 1
-            lane.bad = dict.fromkeys(DOWN_AFTER, 0)
+            lane.bad.clear()
             self._settle(turn, result)
         else:
             self._failed(lane, turn, result)
-        self._feed()
 
     def _unless_served_twice(self, lane: Lane, turn: Turn, result: Vote | Failure) -> Vote | Failure:
         """One model never votes twice on a pair: a fallback's vote is refused if its model spoke already, or speaks for itself."""
@@ -340,6 +351,7 @@ class Labeler:
         lane.wake.set()
         while lane.ready:
             self._leave(lane.ready.popleft())
+        self._feed()
 
     def _leave(self, turn: Turn) -> None:
         """A ballot is not asked again in this run; what it cost so far is kept."""
@@ -352,9 +364,11 @@ class Labeler:
             self._store(replace(turn.last, spent=turn.spent(turn.last.spent)))
 
     def _settle(self, turn: Turn, result: Vote | Failure) -> None:
-        self._store(replace(result, spent=turn.spent(result.spent)))
+        if turn.attempts > 1:
+            result = replace(result, spent=turn.spent(result.spent))
+        self._store(result)
         if isinstance(result, Vote):
-            turn.work.votes[turn.ballot] = result.verdict
+            turn.work.heard(result)
         else:
             turn.work.given_up.add(turn.ballot)
         self._close(turn)

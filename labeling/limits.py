@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from math import ceil
 
 from asyncio_throttle.throttler import Throttler
 
 MARGIN = (
-    1.015  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
+    1.02  # slower than allowed by this much, so that jitter on the way never makes a second see more than the limit
+)
+LATE_S = (
+    0.0008  # what a slice comes late by, as event loops sleep in whole milliseconds; less than the margin of any slice
 )
 
 
@@ -16,13 +20,22 @@ class Pace:
     """Requests and tokens per minute, of a judge or of an account; only the consumers of its judges wait here, one each.
 
     asyncio-throttle polls, so that many waiters burn a core and lose their order; one consumer per judge, which acquires before it
-    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a twenty-fifth of a second (or one
-    request, if that is longer), so that a minute's allowance is never spent in one burst.
+    spawns the call, costs next to nothing and keeps order. The limit is dealt out in slices of a tenth of a second at most (or
+    one request, if that is longer), so that a minute's allowance is never spent in one burst.
     """
 
     def __init__(self, rpm: float | None, tpm: float | None) -> None:
+        self.allow(rpm, tpm)
+
+    def allow(self, rpm: float | None, tpm: float | None) -> None:
+        """From now on so many, of requests and tokens."""
         self._throttler = _throttler(rpm) if rpm else None
         self._tokens = TokenBucket(tpm) if tpm else None
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is any limit."""
+        return self._throttler is not None or self._tokens is not None
 
     @property
     def counts_tokens(self) -> bool:
@@ -43,9 +56,21 @@ class Pace:
 
 
 def _throttler(rpm: float) -> Throttler:
-    slice_ = max(1, int(rpm / 1500))
-    period = slice_ * 60 / rpm * MARGIN
-    return Throttler(rate_limit=slice_, period=period, retry_interval=min(0.01, period / 100))
+    requests, seconds = slices(rpm / 60)
+    return Throttler(rate_limit=requests, period=seconds * MARGIN - LATE_S, retry_interval=min(0.01, seconds / 100))
+
+
+def slices(rate: float) -> tuple[int, float]:
+    """How a limit per second is dealt out: so many requests every so many seconds, from 25 times a second to 10 times.
+
+    A whole number of slices makes up a second, so that no second, wherever it begins, holds one slice more than the limit. Of
+    those the one that leaves least of it over, and the finest such.
+    """
+    if rate < 10:
+        return 1, 1 / rate
+    sizes = range(ceil(rate / 25), int(rate / 10) + 1)
+    best = max(sizes, key=lambda requests: (requests * (rate // requests), -requests))
+    return best, 1 / (rate // best)
 
 
 class TokenBucket:

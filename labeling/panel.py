@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
-from urllib.request import getproxies
 
 from consensus.cycle import Cycle, Judge, Price
 from consensus.nouns import Ballot, Failure, Pair, Spent, Verdict, Vote, digest
 from labeling.providers.base import Answer, CallError, NotConnected, Question, Transport, parameters
 from labeling.providers.routes import litellm, price, route
-from labeling.reply import Reply, parse
+from labeling.reply import Reply, parse, verdict_margin
 from labeling.rubric import Rubric
 
 if TYPE_CHECKING:
-    import aiohttp
-
+    from labeling.providers.http import Carrier
     from labeling.providers.simulated import World
 
 _VERSION = re.compile(r"(-(preview|latest|exp|beta))?([-@:](\d{4}[\d-]*|\d{2}-\d{2,4}|00\d|latest|v\d[\w.]*))?")
@@ -52,7 +50,7 @@ class PanelJudge:
         while True:
             transport = self.transport  # another call may change it while this one waits
             try:
-                return self._vote(ballot, await transport.send(question), transport.temperature)
+                return self.judged(ballot, await transport.send(question), transport.temperature)
             except CallError as error:
                 if not self._ask_without(error, transport):
                     spent = Spent(latency_s=error.latency_s)
@@ -76,7 +74,8 @@ class PanelJudge:
         """Whether a model's name is the judge's own (a fallback's is not)."""
         return served is None or same_model(self.config.model, served)
 
-    def _vote(self, ballot: Ballot, answer: Answer, temperature: float | None) -> Vote | Failure:
+    def judged(self, ballot: Ballot, answer: Answer, temperature: float | None) -> Vote | Failure:
+        """What an answer says of a ballot; a failure if it has no text, or if it is another model's."""
         cost = self.cost(answer.prompt_tokens, answer.completion_tokens, answer.cached_tokens)
         spent = Spent(answer.prompt_tokens, answer.completion_tokens, cost, answer.latency_s)
         if not self.answers_as(answer.model) and not any(
@@ -96,9 +95,9 @@ class PanelJudge:
             )
             return Failure(ballot, "empty", message, spent, retry=not cut)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
-        return Vote(
-            ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, answer.finish_reason, spent
-        )
+        margin = verdict_margin(answer.tokens) if answer.tokens and reply.verdict in (Verdict.A, Verdict.B) else None
+        finish = answer.finish_reason
+        return Vote(ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, finish, spent, margin)
 
     def _ask_without(self, error: CallError, sent: Transport) -> bool:
         """Whether the provider refused a parameter that the judge can do without; from then on it is not sent.
@@ -141,7 +140,6 @@ class Panel:
     def __init__(self, cycle: Cycle, rubric: Rubric, truth: Iterable[Pair] = ()) -> None:
         self.cycle, self.rubric, self._truth = cycle, rubric, truth
         self.judges: dict[str, PanelJudge] = {}
-        self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -158,8 +156,8 @@ class Panel:
     ) -> None:
         for judge in self.judges.values():
             await judge.transport.close()
-        if self._session:
-            await self._session.close()
+        if "carrier" in self.__dict__:
+            await self.carrier.close()
 
     def priced(self) -> dict[str, PanelJudge]:
         """The judges that are called, without a connection: enough to price them, no key needed."""
@@ -187,7 +185,7 @@ class Panel:
         extra = {} if config.provider == "simulated" else config.extra
         asked = parameters(config.temperature, config.max_tokens, self._schema(way.provider, way.model), extra)
         try:
-            return Wire(way, asked, self.cycle.limits.timeout_s, self._pool()), ""
+            return Wire(way, asked, self.cycle.limits.timeout_s, self.carrier), ""
         except NotEqual as error:
             return Completion(way, asked, self.cycle.limits.timeout_s), str(error)
 
@@ -203,12 +201,9 @@ class Panel:
         schema = {"name": "judgment", "strict": True, "schema": self.rubric.schema}
         return {"type": "json_schema", "json_schema": schema} if enforced else None
 
-    def _pool(self) -> aiohttp.ClientSession:
-        """One session for all fast judges; the labeler, not the pool, limits what is in flight (0 means no limit)."""
-        if self._session is None:
-            import aiohttp
+    @cached_property
+    def carrier(self) -> Carrier:
+        """The connections that all fast judges share."""
+        from labeling.providers.http import carrier
 
-            connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300)
-            # With trust_env aiohttp looks for a netrc file in a thread, at every call: only where there is a proxy to find.
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=bool(getproxies()))
-        return self._session
+        return carrier()

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import exp, log
 from typing import Any
 
 from consensus.nouns import Shown, Verdict
@@ -92,3 +93,44 @@ def _scores(value: Any, shown: Shown) -> dict[str, dict[str, float]] | None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e9
+
+
+_VERDICT = re.compile(r"(?:\"verdict\"\s*:\s*\"|\[\[\s*)(A|B)", re.IGNORECASE)
+
+
+def verdict_margin(tokens: Any) -> float | None:
+    """Distance, in nats, of the log-probabilities of answering A and B, at the token that holds the verdict.
+
+    An alternative that the provider does not list is taken to be as likely as the last one that it does.
+
+    Args:
+        tokens: the reply's, in OpenAI's form: `{"token", "logprob", "top_logprobs": [{"token", "logprob"}, ...]}`.
+    Returns:
+        None where no token holds the verdict, or there is nothing to compare it with.
+    """
+    try:
+        texts = [str(token["token"]) for token in tokens]
+        found = list(_VERDICT.finditer("".join(texts)))
+        if not found:
+            return None
+        at, end = found[-1].start(1), 0
+        for token, text in zip(tokens, texts, strict=True):
+            end += len(text)
+            if at < end:
+                return _distance(token["top_logprobs"])
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
+        pass  # a reply is data from outside: what is no list of log-probabilities says nothing
+    return None
+
+
+def _distance(alternatives: Any) -> float | None:
+    chance = {"A": 0.0, "B": 0.0}
+    for alternative in alternatives:
+        word = re.sub(r"[^A-Za-z]", "", alternative["token"]).upper()
+        if word in chance:
+            chance[word] += exp(alternative["logprob"])
+    if not any(chance.values()):
+        return None
+    least = min(exp(alternative["logprob"]) for alternative in alternatives)
+    a, b = (max(value, least, 1e-9) for value in chance.values())
+    return abs(log(a) - log(b))

@@ -6,6 +6,7 @@ no completion can contain it, and repeated calls on one cell are byte-identical 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -87,12 +88,12 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 def fence_nonce(parts: dict[str, str], ballot: Ballot, seed: int) -> str:
     """Sixteen hex digits that stand nowhere in the judged text."""
+    judged = "\0".join(parts.values())
+    text = hashlib.sha256(judged.encode("utf-8", "surrogatepass")).hexdigest()
     salt = 0
-    while True:
-        nonce = digest([seed, ballot.judge, ballot.pair_id, ballot.shown, salt, parts])[:16]
-        if not any(nonce in text for text in parts.values()):
-            return nonce
+    while (nonce := digest([seed, ballot.judge, ballot.pair_id, ballot.shown, salt, text])[:16]) in judged:
         salt += 1
+    return nonce
 
 
 def render(text: Text) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from consensus.batches import Batch
 
 
 def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
@@ -17,6 +21,7 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
     json: bool
         Print one JSON object instead of tables.
     """
+    from consensus.batches import Batches
     from consensus.cyclefile import load
     from consensus.errors import StoreBusy, UsageError
     from consensus.live import Live
@@ -30,7 +35,8 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
     try:
         with Store(loaded.store) as store:
             store.use_rule(loaded)
-            figures = {**summary(store, loaded.name), "running": False}
+            batches = Batches(store).open(loaded.name)
+            figures = {**summary(store, loaded.name), "running": False, "batches": [_batch(batch) for batch in batches]}
     except StoreBusy:
         # DuckDB lets no second process in, so the one that labels leaves its figures beside the store.
         found = Live(loaded.store).read()
@@ -48,4 +54,23 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
             console.print(f"  {judge['line']}", markup=False)
     else:
         show(console, figures)
+        for batch in figures["batches"]:
+            since = f"since {batch['since']:%Y-%m-%d %H:%M} UTC" if batch["submitted"] else "not known to be submitted"
+            console.print(
+                f"batch {batch['batch']} of {batch['judge']}: {batch['requests']:,} requests, {since}", markup=False
+            )
+        if figures["batches"]:
+            console.print(
+                f"to collect what has ended: [bold]consensus label {plain(' '.join([str(cycle), *overrides]))} --batch[/]"
+            )
     return 0
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "batch": batch.name,
+        "judge": batch.judge,
+        "requests": batch.requests,
+        "submitted": batch.remote_id is not None,
+        "since": batch.sent_at or batch.created_at,
+    }

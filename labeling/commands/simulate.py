@@ -9,7 +9,7 @@ def simulate(cycle: Path, /, *overrides: str, port: int = 8080, json: bool = Fal
     """Serve the simulated judges of a cycle file as an OpenAI-compatible server on 127.0.0.1, until Ctrl-C.
 
     Judges then reach it with `api_base: http://127.0.0.1:PORT/v1`. The pairs that the cycle file names under `input:` and that
-    have gold are what the judges take for true.
+    have gold are what the judges take for true. It takes batches too (`label --batch`), and works through each in three seconds.
 
     Parameters
     ----------

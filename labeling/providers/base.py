@@ -10,6 +10,7 @@ from typing import Any, Protocol
 # What providers say, with status 400 or 429, of an account without money or a key that is none; mere rate limits speak of
 # billing too, so that word alone says nothing.
 NO_ACCOUNT = ("insufficient_quota", "billing_hard_limit", "billing_not_active", "credit balance", "API key not valid")
+_TEXTS = ("content", "refusal", "finish_reason", "model")
 _RETRY_DELAY = re.compile(r'"retryDelay":\s*"(\d+(?:\.\d+)?)s"')  # Google says it in the body only
 
 
@@ -37,6 +38,7 @@ class Answer:
         model: who answered, by its own word (with a gateway: by the gateway's).
         cached_tokens: part of `prompt_tokens` that came from the provider's cache.
         latency_s: seconds on the wire.
+        tokens: the reply's tokens with their log-probabilities and alternatives, in OpenAI's form, where the judge asks for them.
     """
 
     text: str
@@ -47,10 +49,18 @@ class Answer:
     completion_tokens: int | None = None
     cached_tokens: int = 0
     latency_s: float = 0.0
+    tokens: Any = None
 
 
 def read_answer(
-    content: Any, refusal: Any, finish_reason: Any, model: Any, *, counts: tuple[Any, Any, Any], latency_s: float
+    content: Any,
+    refusal: Any,
+    finish_reason: Any,
+    model: Any,
+    *,
+    counts: tuple[Any, Any, Any],
+    latency_s: float,
+    tokens: Any = None,
 ) -> Answer:
     """What a provider said, checked: a reply is data from outside, and may hold anything.
 
@@ -64,11 +74,10 @@ def read_answer(
         content = "".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
         )
-    told = {"content": content, "refusal": refusal, "finish_reason": finish_reason, "model": model}
-    for name, value in told.items():
-        if not isinstance(value, (str, type(None))):
+    for name, value in zip(_TEXTS, (content, refusal, finish_reason, model), strict=True):
+        if value is not None and not isinstance(value, str):
             raise CallError("bad_reply", f"{name} is no text but {str(value)[:100]!r}", latency_s=latency_s)
-    prompt, completion, cached = (_count(value) for value in counts)
+    prompt, completion, cached = map(_count, counts)
     refused = bool(refusal) or finish_reason in ("content_filter", "refusal")
     return Answer(
         content or refusal or "",
@@ -79,13 +88,14 @@ def read_answer(
         completion,
         min(cached or 0, prompt or 0),
         latency_s,
+        tokens,
     )
 
 
 def _count(value: Any) -> int | None:
-    return (
-        int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 2**31 else None
-    )
+    if value.__class__ is float:
+        value = int(value) if 0 <= value < 2**31 else None
+    return value if value.__class__ is int and 0 <= value < 2**31 else None
 
 
 @dataclass
@@ -111,6 +121,14 @@ class CallError(Exception):
         return f"{self.kind}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a provider says that it allows: requests and tokens a minute; None where it does not say."""
+
+    rpm: float | None = None
+    tpm: float | None = None
+
+
 class Transport(Protocol):
     """Carries questions to one model."""
 
@@ -122,6 +140,11 @@ class Transport(Protocol):
     @property
     def temperature(self) -> float | None:
         """What is sent; None if the model is asked without one."""
+        ...
+
+    @property
+    def allowed(self) -> Allowed | None:
+        """What the last reply that named limits said."""
         ...
 
     async def send(self, question: Question, /) -> Answer:
@@ -145,6 +168,7 @@ class NotConnected:
     """The transport of a judge that is only priced, not asked."""
 
     name = "none"
+    allowed: Allowed | None = None
     temperature: float | None = None
 
     async def send(self, _: Question) -> Answer:
@@ -190,6 +214,30 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None if wait is None else max(0.0, float(wait))
     except ValueError:
         return _until(wait or "")
+
+
+# Headers that count by the minute; others' have the same names and mean a day (Groq's x-ratelimit-limit-requests).
+_ALLOWED = {
+    "openai": ("x-ratelimit-limit-requests", ("x-ratelimit-limit-tokens",)),
+    "anthropic": (
+        "anthropic-ratelimit-requests-limit",
+        ("anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-output-tokens-limit"),
+    ),
+}
+
+
+def allowed(provider: str, headers: Mapping[str, str]) -> Allowed | None:
+    """The limits that a reply's headers name; None without any, or if the provider's headers do not count by the minute."""
+    if provider not in _ALLOWED:
+        return None
+    requests, tokens = _ALLOWED[provider]
+    rpm, each = _positive(headers.get(requests)), [_positive(headers.get(name)) for name in tokens]
+    tpm = sum(count for count in each if count) if all(each) else None
+    return Allowed(rpm, tpm) if rpm or tpm else None
+
+
+def _positive(text: str | None) -> float | None:
+    return float(text) if text and text.isascii() and text.isdigit() and 0 < int(text) < 2**53 else None
 
 
 def _until(date: str) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx  # litellm's
 
-from labeling.providers.base import Answer, CallError, Question, Transport, error_of, read_answer
+from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, error_of, read_answer
 from labeling.providers.routes import Route, litellm
 
 
@@ -26,6 +26,7 @@ class Completion:
     parameters: dict[str, Any]
     timeout_s: float
     name: str = "default"
+    allowed: Allowed | None = None
 
     @property
     def temperature(self) -> float | None:
@@ -105,7 +106,11 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         getattr(details, "cached_tokens", None),
     )
     model = served_by(response.model, headers, extra_fields)
-    return read_answer(message.content, refusal, choice.finish_reason, model, counts=counts, latency_s=latency_s)
+    logprobs = getattr(choice, "logprobs", None)
+    tokens = None if logprobs is None else logprobs.model_dump().get("content")
+    return read_answer(
+        message.content, refusal, choice.finish_reason, model, counts=counts, latency_s=latency_s, tokens=tokens
+    )
 
 
 def served_by(model: str | None, headers: Any, extra_fields: Any) -> str | None:

@@ -87,6 +87,7 @@ def plain_answer(data: Any, headers: Mapping[str, str], latency: float) -> Answe
         model,
         counts=counts,
         latency_s=latency,
+        tokens=(choice.get("logprobs") or {}).get("content"),
     )
 
 

@@ -106,6 +106,22 @@ def price(judge: Judge) -> Price | None:
     """The judge's own price, else litellm's for the model, else None."""
     if judge.price or not judge.called:
         return judge.price
+    return _map_price(judge, "")
+
+
+def batch_price(judge: Judge) -> Price | None:
+    """What a judge costs in a batch: a share of its own price, else litellm's batch price for the model, else half of its price.
+
+    Cached tokens count as others where litellm knows no batch price for them: OpenAI gives no discount on a discount.
+    """
+    if judge.price or not judge.called:
+        return judge.price and judge.price.in_batch()
+    known, online = _map_price(judge, "_batches"), _map_price(judge, "")
+    return known or (online and online.in_batch())
+
+
+def _map_price(judge: Judge, kind: str) -> Price | None:
+    """The price that litellm's map has for a judge's model; `kind` is the end of its names for it."""
     if judge.provider in ("simulated", "vllm", "hosted_vllm"):
         return None
     provider = PROVIDERS.get(judge.provider, judge.provider)
@@ -113,11 +129,10 @@ def price(judge: Judge) -> Price | None:
         info = litellm().get_model_info(judge.model, custom_llm_provider=provider)
     except Exception:  # noqa: BLE001 - litellm raises a bare Exception for a model that it does not know
         return None
-    if info.get("input_cost_per_token") is None or info.get("output_cost_per_token") is None:
-        return None
-    cached = info.get("cache_read_input_token_cost")
-    return Price(
-        input=info["input_cost_per_token"] * 1e6,
-        output=info["output_cost_per_token"] * 1e6,
-        cached_input=cached * 1e6 if cached is not None else None,
+    fresh, out, cached = (
+        info.get(f"{name}{kind}")
+        for name in ("input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost")
     )
+    if fresh is None or out is None:
+        return None
+    return Price(input=fresh * 1e6, output=out * 1e6, cached_input=cached * 1e6 if cached is not None else None)

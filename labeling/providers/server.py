@@ -9,13 +9,15 @@ from collections.abc import Mapping
 import orjson
 from aiohttp import web
 
+from labeling.providers.server_batches import BatchDesk
 from labeling.providers.simulated import SimulatedJudge, Trouble, text_hash
 
+BATCH_S = 3.0  # seconds that a batch takes: long enough to see it run
 REMEMBERED = 100_000  # calls whose attempts are still counted
 
 
-def application(judges: Mapping[str, SimulatedJudge]) -> web.Application:
-    """A server of `POST /v1/chat/completions` and `GET /v1/models` for judges by model name."""
+def application(judges: Mapping[str, SimulatedJudge], *, batch_s: float = BATCH_S) -> web.Application:
+    """A server of `POST /v1/chat/completions`, `GET /v1/models` and OpenAI's batches for judges by model name."""
     served: Counter[str] = Counter()
     attempts: OrderedDict[str, int] = OrderedDict()
 
@@ -50,12 +52,15 @@ def application(judges: Mapping[str, SimulatedJudge]) -> web.Application:
     app = web.Application(client_max_size=256 * 2**20)
     app.router.add_post("/v1/chat/completions", complete)
     app.router.add_get("/v1/models", models)
+    BatchDesk(judges, _reply, batch_s).add_routes(app)
     return app
 
 
-async def serve(judges: Mapping[str, SimulatedJudge], port: int = 0) -> tuple[web.AppRunner, int]:
+async def serve(
+    judges: Mapping[str, SimulatedJudge], port: int = 0, *, batch_s: float = BATCH_S
+) -> tuple[web.AppRunner, int]:
     """Start the server on 127.0.0.1; the runner (await its `cleanup()` to stop) and the port, chosen by the system if 0."""
-    runner = web.AppRunner(application(judges), access_log=None)
+    runner = web.AppRunner(application(judges, batch_s=batch_s), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, backlog=4096).start()
     return runner, int(runner.addresses[0][1])

@@ -24,7 +24,7 @@ from pydantic import Field, ValidationError
 from consensus.cycle import Judge, Section
 from consensus.errors import UsageError
 from consensus.nouns import Pair, Verdict
-from labeling.providers.base import Answer, CallError, Question, Transport
+from labeling.providers.base import Allowed, Answer, CallError, Question, Transport
 from labeling.rubric import Messages, render
 
 Trouble = Literal["rate_limit", "server_error", "hang_up", "half_body", "html"]
@@ -192,6 +192,7 @@ class InProcess:
     judge: SimulatedJudge
     temperature: float | None = 0.0
     name: str = "simulated"
+    allowed: Allowed | None = None
 
     async def send(self, question: Question) -> Answer:
         latency = self.judge.latency(question.key, question.attempt)

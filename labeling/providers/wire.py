@@ -1,4 +1,4 @@
-"""The fast transport: litellm translates, one pooled aiohttp session carries.
+"""The fast transport: litellm translates, connections of our own carry.
 
 `litellm.acompletion` spends many times the processor time of the call itself on logging, callbacks and clients. Here litellm
 resolves provider, address, headers and parameters once per judge (see parity.py), and only the call itself is left. A judge takes
@@ -11,17 +11,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import aiohttp
 import orjson
 
-from labeling.providers.base import Answer, CallError, Question, Transport, error_of
+from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, allowed, error_of
 from labeling.providers.completion import Completion
+from labeling.providers.http import Carrier
 from labeling.providers.parity import Body, NotEqual, prepare
 from labeling.providers.routes import Route
 
 
 class Wire:
-    """Asks over a session that all fast judges share.
+    """Asks over connections that all fast judges share.
 
     Raises:
         NotEqual: see `prepare`.
@@ -29,41 +29,42 @@ class Wire:
 
     name = "fast"
 
-    def __init__(
-        self, route: Route, parameters: dict[str, Any], timeout_s: float, session: aiohttp.ClientSession
-    ) -> None:
-        self._call = prepare(route, parameters)
-        self._route, self._parameters, self._session = route, parameters, session
+    def __init__(self, route: Route, parameters: dict[str, Any], timeout_s: float, carrier: Carrier) -> None:
+        self.call = prepare(route, parameters)
+        self.route, self._parameters, self._carrier = route, parameters, carrier
         self._timeout_s = timeout_s
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        sent = self._call.parameters.get("temperature")
+        self.allowed: Allowed | None = None
+        sent = self.call.parameters.get("temperature")
         self.temperature = None if sent is None else float(sent)
 
     async def send(self, question: Question) -> Answer:
-        call = self._call
+        call = self.call
         data = orjson.dumps(call.body(question.messages))
         headers = {**call.headers, "x-client-request-id": question.key}
         started = time.perf_counter()
         try:
-            async with self._session.post(call.url, data=data, headers=headers, timeout=self._timeout) as response:
-                content = await response.read()
-                status, replied = response.status, response.headers
+            response = await self._carrier.post(call.url, headers, data, timeout_s=self._timeout_s)
         except TimeoutError:
             raise CallError(
                 "timeout", f"no answer within {self._timeout_s:g} s", latency_s=time.perf_counter() - started
             ) from None
-        except aiohttp.ClientError as error:
-            raise CallError(
-                "connection", f"{type(error).__name__}: {error}", latency_s=time.perf_counter() - started
-            ) from None
+        except OSError as error:
+            message = f"{type(error).__name__}: {error}"
+            raise CallError("connection", message, latency_s=time.perf_counter() - started) from None
         latency = time.perf_counter() - started
-        if status != 200:
-            raise error_of(status, content.decode("utf-8", "replace"), replied, latency)
-        return self._read(Body(status, replied, content), latency)
+        self.allowed = allowed(self.route.provider, response.headers) or self.allowed
+        if response.status != 200:
+            raise error_of(response.status, response.content.decode("utf-8", "replace"), response.headers, latency)
+        return self.read(Body(*response), latency)
 
-    def _read(self, body: Body, latency: float) -> Answer:
+    def read(self, body: Body, latency: float) -> Answer:
+        """A reply with status 200, as litellm reads it.
+
+        Raises:
+            CallError: it is none.
+        """
         try:
-            return self._call.answer(body, latency)
+            return self.call.answer(body, latency)
         except CallError:
             raise
         except Exception as error:  # noqa: BLE001 - half bodies, HTML, other JSON: litellm's configs raise what they like
@@ -75,9 +76,9 @@ class Wire:
             return None
         kept = {name: value for name, value in self._parameters.items() if name != parameter}
         try:
-            return Wire(self._route, kept, self._timeout_s, self._session)
+            return Wire(self.route, kept, self._timeout_s, self._carrier)
         except NotEqual:
-            return Completion(self._route, kept, self._timeout_s)
+            return Completion(self.route, kept, self._timeout_s)
 
     async def close(self) -> None:
-        """Nothing: the session belongs to the panel."""
+        """Nothing: the connections belong to the panel."""

@@ -3,13 +3,16 @@
 python -m tests.benchmarks.call_cost [IN_FLIGHT ...]      default: 256 1024
 
 Each contender runs in a process of its own against a light server on loopback, in turn, three rounds; imports and opening are
-not counted. Ours plans, renders the rubric, sends, reads, prices and stores; the others only send and read.
+not counted. Ours plans, renders the rubric, sends, reads, prices and stores; the others only send and read. Where CURATOR_PYTHON
+names the Python of an environment with bespokelabs-curator, that is measured too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-CALLS = {"label": 6000, "aiohttp": 6000, "acompletion": 900}
+CALLS = {"label": 30000, "aiohttp": 30000, "acompletion": 900, "curator": 3000}  # 10,000 pairs, three judges
 ROUNDS = 3
 LATENCY = 0.1
 
@@ -49,7 +52,7 @@ def bodies(port, in_flight, n):
     async def collect():
         panel = Panel(cycle, Rubric.of(cycle))
         async with panel:
-            return {name: judge.transport._call for name, judge in panel.judges.items()}
+            return {name: judge.transport.call for name, judge in panel.judges.items()}
 
     calls = asyncio.run(collect())
     for pair in pairs:
@@ -137,6 +140,16 @@ def measured():
     print(f"{time.process_time() - cpu} {time.perf_counter() - wall}", flush=True)
 
 
+def run_curator(port, in_flight, n):
+    with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        file.writelines(json.dumps(messages) + "\n" for _, messages in bodies(port, in_flight, n))
+        file.flush()
+        script = Path(__file__).with_name("curator_calls.py")
+        command = [os.environ["CURATOR_PYTHON"], script, f"http://127.0.0.1:{port}/v1", str(in_flight), file.name]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(done.stdout.splitlines()[-1])
+
+
 def contend(name, port, in_flight):
     command = [sys.executable, "-m", "tests.benchmarks.call_cost", "run", name, str(port), str(in_flight)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -150,9 +163,10 @@ def main(levels):
         try:
             port = int(process.stdout.readline())
             print(f"{'in flight':>9} {'contender':<12} {'ms CPU/call':>12} {'calls/s':>9} {'times aiohttp':>14}")
+            names = [name for name in CALLS if name != "curator" or "CURATOR_PYTHON" in os.environ]
             for in_flight in levels:
-                rounds = [{name: contend(name, port, in_flight) for name in CALLS} for _ in range(ROUNDS)]
-                for name in CALLS:
+                rounds = [{name: contend(name, port, in_flight) for name in names} for _ in range(ROUNDS)]
+                for name in names:
                     ratio = median(r[name][0] / r["aiohttp"][0] for r in rounds)
                     ms, rate = (median(r[name][k] for r in rounds) for k in (0, 1))
                     print(f"{in_flight:>9} {name:<12} {ms:>12.3f} {rate:>9.0f} {ratio:>14.2f}")
@@ -163,6 +177,6 @@ def main(levels):
 if __name__ == "__main__":
     if sys.argv[1:2] == ["run"]:
         name, port, in_flight = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-        {"label": run_label, "aiohttp": run_aiohttp, "acompletion": run_acompletion}[name](port, in_flight, CALLS[name])
+        globals()[f"run_{name}"](port, in_flight, CALLS[name])
     else:
         main([int(level) for level in sys.argv[1:]] or [256, 1024])

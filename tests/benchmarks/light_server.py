@@ -2,8 +2,8 @@
 
 python -m tests.benchmarks.light_server PORT LATENCY_S [SLOW_SHARE SLOW_S FAIL_SHARE]
 
-It answers every POST after a fixed wait; a share of calls may be slow, a share may fail once. GET /seen returns the times
-of arrival, as JSON.
+It answers every POST after a fixed wait; a share of calls may be slow, a share may fail once. GET /seen returns the times of
+arrival, GET /waits how long each answer was made to wait, as JSON.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Light(asyncio.Protocol):
     latency = 0.0
     slow_share = slow_s = fail_share = 0.0
     seen: list[float] = []  # noqa: RUF012 - one server a process
+    waits: list[float] = []  # noqa: RUF012
     failed: set[bytes] = set()  # noqa: RUF012
     dice = random.Random(1)
 
@@ -48,7 +49,7 @@ class Light(asyncio.Protocol):
 
     def answer(self, head, body):
         if head.startswith(b"GET"):
-            reply = json.dumps(self.seen).encode()
+            reply = json.dumps(self.waits if b"/waits" in head else self.seen).encode()
             self.transport.write(HEAD % (b"200 OK", len(reply)) + reply)
             return
         self.seen.append(time.time())
@@ -59,6 +60,7 @@ class Light(asyncio.Protocol):
             reply, status = b'{"error": {"message": "try again"}}', b"500 Internal Server Error"
         elif self.slow_share and self.dice.random() < self.slow_share:
             wait = self.slow_s
+        self.waits.append(wait)
         asyncio.get_running_loop().call_later(wait, self.send, HEAD % (status, len(reply)) + reply)
 
     def send(self, data):

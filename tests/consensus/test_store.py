@@ -52,6 +52,7 @@ def test_a_vote_comes_back_with_everything_it_had(store):
         0.5,
         "stop",
         Spent(10, 5, 0.25, 1.5, 2),
+        2.5,
     )
     store.add(CYCLE.name, HASHES, [vote])
     (row,) = store.votes(CYCLE.name)
@@ -74,6 +75,7 @@ def test_a_vote_comes_back_with_everything_it_had(store):
         "temperature": 0.5,
         "finish_reason": "stop",
         "attempts": 2,
+        "margin": 2.5,
     }
 
 

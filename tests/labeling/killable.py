@@ -2,7 +2,7 @@
 
 python -m tests.labeling.killable serve LOG          a simulated server; prints its port
 python -m tests.labeling.killable nursery            reads cycle files from stdin, forks a labeler for each, prints its pid,
-                                                     then its exit status
+                                                     then its exit status; "batch " before a file labels in batches
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def nursery() -> None:
     import labeling.providers.wire  # noqa: F401
     from consensus.cyclefile import load
     from consensus.store import Store
+    from labeling.batches.run import run_batches
     from labeling.cycle_run import run
     from labeling.intake import ingest_input
     from labeling.providers.routes import litellm
@@ -68,12 +69,18 @@ def nursery() -> None:
             _, status = os.waitpid(pid, 0)
             print(os.waitstatus_to_exitcode(status), flush=True)
             continue
-        cycle = load(Path(line.strip()))
+        in_batches = line.startswith("batch ")
+        cycle = load(Path(line.removeprefix("batch ").strip()))
         rubric = Rubric.of(cycle)
         with Store(cycle.store) as store:
             store.register(cycle, rubric.system)
             ingest_input(store, cycle, rubric.system)
-            outcome = asyncio.run(run(store, cycle, rubric, console=Console(file=io.StringIO())))
+            running = (
+                run_batches(store, cycle, rubric, say=lambda _: None)
+                if in_batches
+                else run(store, cycle, rubric, console=Console(file=io.StringIO()))
+            )
+            outcome = asyncio.run(running)
         os._exit(0 if outcome.complete else 4)
 
 

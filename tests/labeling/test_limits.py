@@ -6,9 +6,11 @@ import asyncio
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from labeling.limits import Budget, Pace, TokenBucket, Window
-from labeling.providers.base import error_of, retry_after
+from labeling.limits import Budget, Pace, TokenBucket, Window, slices
+from labeling.providers.base import Allowed, allowed, error_of, retry_after
 
 
 def test_no_second_sees_more_requests_than_the_limit():
@@ -115,3 +117,41 @@ def test_the_window_never_closes():
     for k in range(50):
         window.refused(now=k + 1.0, started=k + 1.0)
     assert window.size == 1
+
+
+@given(st.floats(10, 5000))
+def test_no_second_holds_more_slices_than_the_limit_and_little_of_it_is_left_over(rate):
+    """A second that begins at a slice holds those at 0, s, 2s, ... below 1; rounding is what the margin is for."""
+    requests, seconds = slices(rate)
+    assert requests * round(1 / seconds) <= rate
+    assert requests / seconds >= 0.9 * rate
+    assert seconds <= 0.1 + 1e-9
+
+
+@given(st.floats(0.01, 10, exclude_max=True))
+def test_a_slow_limit_is_dealt_out_one_by_one(rate):
+    assert slices(rate) == (1, 1 / rate)
+
+
+OPENAI = {"x-ratelimit-limit-requests": "500", "x-ratelimit-limit-tokens": "200000"}
+ANTHROPIC = {
+    "anthropic-ratelimit-requests-limit": "50",
+    "anthropic-ratelimit-input-tokens-limit": "30000",
+    "anthropic-ratelimit-output-tokens-limit": "8000",
+}
+
+
+@pytest.mark.parametrize(
+    ("provider", "headers", "expected"),
+    [
+        ("openai", OPENAI, Allowed(500, 200_000)),
+        ("anthropic", ANTHROPIC, Allowed(50, 38_000)),
+        ("anthropic", {"anthropic-ratelimit-requests-limit": "50"}, Allowed(50, None)),
+        ("openai", {}, None),
+        ("openai", {"x-ratelimit-limit-requests": "many", "x-ratelimit-limit-tokens": "0"}, None),
+        ("groq", OPENAI, None),  # the same names, but requests are counted by the day
+        ("hosted_vllm", OPENAI, None),  # a server of somebody's
+    ],
+)
+def test_limits_are_read_from_the_headers_that_count_by_the_minute(provider, headers, expected):
+    assert allowed(provider, headers) == expected

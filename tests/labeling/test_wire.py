@@ -15,10 +15,15 @@ import pytest
 from consensus.cycle import Price
 from consensus.cyclefile import load
 from consensus.nouns import Ballot, Failure, Pair, Shown, Verdict, Vote
+from consensus.rule import Rule
+from consensus.sequence import Seat
 from consensus.shipped import shipped
+from labeling.labeler import Labeler
+from labeling.limits import Pace
 from labeling.panel import Panel, PanelJudge
+from labeling.plan import Work
 from labeling.providers import wire
-from labeling.providers.base import Answer, CallError, Question, retry_after
+from labeling.providers.base import Allowed, Answer, CallError, Question, retry_after
 from labeling.providers.routes import litellm, price
 from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
@@ -191,6 +196,43 @@ async def asked(name: str, transport: str, *script: Any, **settings: Any) -> tup
     """What becomes of one ballot, and what the server received."""
     async with Server(*script) as server, opened(name, server, transport=transport, **settings) as judge:
         return await judge.ask(PAIR, Ballot("p1", judge.name, Shown.AB)), server.received
+
+
+# Log-probabilities
+
+
+@pytest.mark.parametrize("transport", ["fast", "default"])
+def test_log_probabilities_of_the_verdict_become_the_votes_margin(transport):
+    listed = [{"token": "A", "logprob": -0.1, "bytes": None}, {"token": "B", "logprob": -2.1, "bytes": None}]
+    parts = [('{"verdict": "', []), ("A", listed), ('"}', [])]
+    tokens = [{"token": text, "logprob": -0.1, "bytes": None, "top_logprobs": top} for text, top in parts]
+    body = openai_reply('{"verdict": "A"}')
+    body["choices"][0]["logprobs"] = {"content": tokens, "refusal": None}
+    extra = {"logprobs": True, "top_logprobs": 5}
+    vote, (received,) = asyncio.run(asked("openai", transport, body, extra=extra))
+    assert isinstance(vote, Vote)
+    assert vote.margin == pytest.approx(2.0)
+    assert {name: received.body[name] for name in extra} == extra
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    ("settings", "limited"), [({}, True), ({"rpm": 90_000}, False), ({"tpm": 9_000_000}, False)], ids=str
+)
+def test_the_limits_that_a_reply_names_are_kept_where_the_cycle_file_names_none(settings, limited):
+    headers = {"anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-tokens-limit": "1000"}
+
+    async def found():
+        script = Reply(anthropic_reply(VERDICT_A), headers=headers)
+        async with Server(script) as server, opened("anthropic", server, **settings) as judge:
+            labeler = Labeler({judge.name: judge}, lambda _: None, accounts={"anthropic": Pace(None, None)})
+            ballots = [Ballot("p1", judge.name, Shown.AB)]
+            outcome = await labeler.run([Work(PAIR, [Seat(judge.name, tuple(ballots))], Rule())])
+            return outcome.votes, labeler.lanes[judge.name].allowed
+
+    assert asyncio.run(found()) == (1, Allowed(50) if limited else None)
 
 
 # Which transport
