@@ -364,10 +364,11 @@ class Store:
         return self.db.execute(sql, [cycle]).fetchall()
 
     def spent(self, cycle: str) -> float:
-        """US dollars spent in the cycle so far; calls without a known price count nothing."""
-        both = "SELECT cost_usd FROM votes WHERE cycle = ? UNION ALL SELECT cost_usd FROM failures WHERE cycle = ?"
-        sql = f"SELECT coalesce(sum(cost_usd), 0) FROM ({both})"
-        return float(self._one(sql, cycle, cycle))
+        """US dollars spent in the cycle so far, completions included; calls without a known price count nothing."""
+        paid = ("votes", "failures", "completions", "completion_failures")
+        each = " UNION ALL ".join(f"SELECT cost_usd FROM {table} WHERE cycle = $cycle" for table in paid)
+        found = self.db.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM ({each})", {"cycle": cycle}).fetchone()
+        return float(found[0]) if found else 0.0
 
     def gold_matches(self, cycle: str) -> list[tuple[str, bool]]:
         """For each kept pair whose gold is a or b: its prompt, and whether label and gold agree."""

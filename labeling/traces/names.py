@@ -46,21 +46,6 @@ HINTS: Mapping[tuple[Why, Convention], str] = {
 
 Names = Mapping[str, tuple[str, ...]]
 
-TRACE_COLUMNS = (
-    "prompt",
-    "completion",
-    "tools",
-    "model",
-    "started_at",
-    "ended_at",
-    "trace_id",
-    "span_id",
-    "conversation_id",
-    "tags",
-    "outcomes",
-)
-"""What a column map may name."""
-
 PLAIN: Names = {
     "prompt": ("prompt", "messages", "conversations", "conversation", "request", "request_body", "input", "question"),
     "completion": ("completion", "response", "response_body", "output", "answer"),

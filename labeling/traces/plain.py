@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from consensus.cycle import TRACE_COLUMNS
 from labeling.rows import Row
-from labeling.traces.names import PLAIN, TRACE_COLUMNS, Convention, Why
+from labeling.traces.names import PLAIN, Convention, Why
 from labeling.traces.tools import parsed
 from labeling.traces.trace import Found, Left, Outcome, Place, Raw, Trace, attempt, pick
 

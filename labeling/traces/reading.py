@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from consensus.cycle import TRACE_COLUMNS
 from consensus.errors import UsageError
 from labeling.rows import BadRow, Row, read_records
 from labeling.traces import langfuse, litellm, opentelemetry, plain
-from labeling.traces.names import HINTS, TRACE_COLUMNS, Convention, Why
+from labeling.traces.names import HINTS, Convention, Why
 from labeling.traces.trace import MISBUILT, Found, Left, Outcome, Place, Refused, Trace, refusal
 
 
