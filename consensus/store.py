@@ -204,6 +204,24 @@ class Store:
         self.db.commit()
         return (added[0] if added else 0), sorted(row[0] for row in clash)
 
+    def share_pairs(self, source: str, cycle: str) -> tuple[int, int]:
+        """Judge the pairs of another cycle in this one, too: how many it has, and how many of them are new here.
+
+        Raises:
+            UsageError: there is no such cycle, or it has no pairs.
+        """
+        shared = self.pair_count(source)
+        if source == cycle or not shared:
+            known = [row[0] for row in self.db.execute("SELECT DISTINCT cycle FROM cycle_pairs ORDER BY 1").fetchall()]
+            there = ", ".join(name for name in known if name != cycle) or "none"
+            raise UsageError(f"input.cycle: the store has no other cycle {source!r} with pairs; there is {there}")
+        added = self.db.execute(
+            "INSERT INTO cycle_pairs SELECT ?, pair_id, order_byte, seat_byte FROM (SELECT * FROM cycle_pairs WHERE cycle = ?) s "
+            "ANTI JOIN (SELECT pair_id FROM cycle_pairs WHERE cycle = ?) c USING (pair_id) ORDER BY s.rowid",
+            [cycle, source, cycle],
+        ).fetchone()
+        return shared, added[0] if added else 0
+
     def add(self, cycle: str, config_hashes: dict[str, str], results: Sequence[Vote | Failure]) -> None:
         """Append votes and failures in one transaction; the labeler never asks what is stored already."""
         votes = [vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
