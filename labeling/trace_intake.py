@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -74,13 +75,46 @@ def ingest_traces(
     reading, redactor = Reading(), Redactor(cycle.input.redact)
     traces = list(read_traces(files, reading, {**cycle.input.trace_columns, **(columns or {})}))
     try:
-        drawn = sample(traces, Design(**dict(cycle.input.prompts), seed=cycle.cycle.seed))
+        drawn = sample(traces, design_of(cycle))
     except ValueError as error:
         raise UsageError(f"input.prompts: {error}") from None
     prompts = merged(redactor.prompt(_prompt(one, drawn.design)) for one in drawn.drawn)
-    about = {"drawn": drawn.figures(), "read": reading.figures(), "masked": dict(redactor.masked)}
+    about = {
+        "drawn": {**drawn.figures(), "redact": list(cycle.input.redact)},
+        "read": reading.figures(),
+        "masked": dict(redactor.masked),
+    }
     new = bool(prompts) and Prompts(store).keep(cycle.name, prompts, about)
     return TraceIntake(reading, drawn, len(prompts), new, dict(redactor.masked))
+
+
+def design_of(cycle: Cycle) -> Design:
+    """How the cycle file wants its prompts drawn."""
+    return Design(**dict(cycle.input.prompts), seed=cycle.cycle.seed)
+
+
+def refuse_stale(store: Store, cycle: Cycle) -> None:
+    """Prompts that the store has were drawn and masked as the cycle file says now.
+
+    Raises:
+        UsageError: the file says something else than when they were drawn.
+    """
+    known = Prompts(store).sample(cycle.name)
+    if known is None:
+        return
+    before = {**known["drawn"]["design"], "redact": known["drawn"]["redact"]}
+    now = {**json.loads(json.dumps(design_of(cycle).figures())), "redact": list(cycle.input.redact)}
+    if different := [name for name in now if before.get(name) != now[name]]:
+        lines = [f"  {name}: {before.get(name)} before, {now[name]} now" for name in different]
+        raise UsageError(
+            "\n".join(
+                [
+                    f"the prompts of cycle {cycle.name!r} were drawn by other settings than the cycle file's:",
+                    *lines,
+                    "'consensus ingest' draws them anew, or change these back",
+                ]
+            )
+        )
 
 
 def merged(prompts: Iterable[Prompt]) -> list[Prompt]:

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("litellm", "duckdb", "torch", "pydantic", "pyarrow", "numpy", "aiohttp")
-COMMANDS = ("ingest", "label", "export", "status", "init", "doctor", "simulate", "demo")
+COMMANDS = ("ingest", "generate", "label", "export", "status", "init", "doctor", "simulate", "demo")
 
 
 def imported_by(*words):

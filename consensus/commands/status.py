@@ -49,7 +49,7 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
     console = out()
     if figures["running"]:
         age = f"figures are {figures['age_s']:.1f} s old"
-        console.print(f"[bold]{plain(loaded.name)}[/] is being labeled by process {figures['pid']}; {age}\n")
+        console.print(f"[bold]{plain(loaded.name)}[/] is being worked on by process {figures['pid']}; {age}\n")
         for judge in figures["progress"]:
             console.print(f"  {judge['line']}", markup=False)
     else:

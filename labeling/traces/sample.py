@@ -49,6 +49,10 @@ class Design:
     cut: Literal["turn", "user"] = "turn"
     seed: int = 0
 
+    def figures(self) -> dict[str, Any]:
+        """As JSON."""
+        return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in dataclasses.asdict(self).items()}
+
     def __post_init__(self) -> None:
         if self.near is not None and not 0 < self.near < 1:
             raise ValueError(f"near is a similarity between 0 and 1, not {self.near}; leave it out to compare exactly")
@@ -101,12 +105,9 @@ class Sample:
 
     def figures(self) -> dict[str, Any]:
         """How it was drawn, as JSON."""
-        design = {
-            k: v.isoformat() if isinstance(v, datetime) else v for k, v in dataclasses.asdict(self.design).items()
-        }
         strata = [{"stratum": list(name), **dataclasses.asdict(size)} for name, size in self.strata.items()]
         counts = {"calls": self.calls, "in_window": self.in_window, "untimed": self.untimed, "drawn": len(self.drawn)}
-        return {"design": design, **counts, "strata": strata}
+        return {"design": self.design.figures(), **counts, "strata": strata}
 
     def lines(self, most: int = 12) -> Iterator[str]:
         """How it was drawn, for people."""
