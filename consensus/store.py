@@ -216,8 +216,8 @@ class Store:
             there = ", ".join(name for name in known if name != cycle) or "none"
             raise UsageError(f"input.cycle: the store has no other cycle {source!r} with pairs; there is {there}")
         added = self.db.execute(
-            "INSERT INTO cycle_pairs SELECT ?, pair_id, order_byte, seat_byte FROM (SELECT * FROM cycle_pairs WHERE cycle = ?) s "
-            "ANTI JOIN (SELECT pair_id FROM cycle_pairs WHERE cycle = ?) c USING (pair_id) ORDER BY s.rowid",
+            "INSERT INTO cycle_pairs SELECT ?, pair_id, order_byte, seat_byte FROM cycle_pairs WHERE cycle = ? AND pair_id NOT IN "
+            "(SELECT pair_id FROM cycle_pairs WHERE cycle = ?) ORDER BY rowid",
             [cycle, source, cycle],
         ).fetchone()
         return shared, added[0] if added else 0
