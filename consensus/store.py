@@ -47,6 +47,16 @@ class Labeled:
 
 
 @dataclass(frozen=True, slots=True)
+class TwoLabels:
+    """One pair in two cycles: the side (a or b) that each keeps, None where it keeps none; and the gold, if any."""
+
+    prompt_id: str
+    verdict: str | None
+    other: str | None
+    gold: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeTally:
     """What one judge did in a cycle. Tokens and dollars include calls that failed; cost is None without a price.
 
@@ -336,6 +346,16 @@ class Store:
                 yield Labeled(
                     pair_of(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes)
                 )
+
+    def label_pairs(self, cycle: str, other: str) -> list[TwoLabels]:
+        """The kept sides of two cycles on the pairs that both have, in the order the pairs came."""
+        rows = self.db.execute(
+            "SELECT p.prompt_id, CASE WHEN l.kept THEN l.verdict END, CASE WHEN o.kept THEN o.verdict END, p.gold "
+            "FROM (SELECT * FROM labels WHERE cycle = ?) l JOIN (SELECT * FROM labels WHERE cycle = ?) o USING (pair_id) "
+            "JOIN pairs p USING (pair_id) ORDER BY p.rowid",
+            [cycle, other],
+        ).fetchall()
+        return [TwoLabels(*row) for row in rows]
 
     # -- summaries ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from consensus.batches import Batch
 
 
-def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
+def status(cycle: Path, /, *overrides: str, compare: str | None = None, json: bool = False) -> int:
     """Show how a cycle stands, also while `label` runs.
 
     Parameters
@@ -18,10 +18,14 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
         The cycle file.
     overrides: str
         Settings that differ from the file, as key=value.
+    compare: str
+        Another cycle of the same store that judged the same pairs: where the labels agree, and what each keeps.
     json: bool
         Print one JSON object instead of tables.
     """
     from consensus.batches import Batches
+    from consensus.comparison import compare as compared
+    from consensus.comparison import comparison_lines
     from consensus.cyclefile import load
     from consensus.errors import StoreBusy, UsageError
     from consensus.live import Live
@@ -37,10 +41,12 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
             store.use_rule(loaded)
             batches = Batches(store).open(loaded.name)
             figures = {**summary(store, loaded.name), "running": False, "batches": [_batch(batch) for batch in batches]}
+            if compare is not None:
+                figures["compared"] = compared(store, loaded.name, compare)
     except StoreBusy:
         # DuckDB lets no second process in, so the one that labels leaves its figures beside the store.
         found = Live(loaded.store).read()
-        if found is None or found["cycle"] != loaded.name:
+        if found is None or found["cycle"] != loaded.name or compare is not None:
             raise
         figures = {**found, "running": True}
     if json:
@@ -59,6 +65,8 @@ def status(cycle: Path, /, *overrides: str, json: bool = False) -> int:
             console.print(
                 f"batch {batch['batch']} of {batch['judge']}: {batch['requests']:,} requests, {since}", markup=False
             )
+        for line in comparison_lines(figures["compared"]) if compare is not None else ():
+            console.print(line)
         if figures["batches"]:
             console.print(
                 f"to collect what has ended: [bold]consensus label {plain(' '.join([str(cycle), *overrides]))} --batch[/]"
