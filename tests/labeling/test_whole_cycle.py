@@ -113,3 +113,27 @@ def test_a_mistake_is_said_with_what_to_do(cycle, capsys, words, said):
         main(words)
     assert end.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_doctor_looks_at_the_traces_and_the_model(cycle, capsys):
+    code, said = consensus(capsys, "doctor", "cycle.yaml", *SMALL, "--call", "--json")
+    checks = {check["what"]: check for check in json.loads(said)["checks"]}
+    assert code == 0
+    assert checks["traces"]["ok"]
+    assert checks["policy (generation)"]["said"].endswith("4 completions a prompt; policy answered")
+    (cycle / "traces.jsonl").unlink()
+    assert consensus(capsys, "doctor", "cycle.yaml", *SMALL)[0] == 1
+
+
+def test_a_new_panel_over_old_pairs_is_compared_with_the_old(cycle, capsys):
+    for verb in ("generate", "label"):
+        assert consensus(capsys, verb, "cycle.yaml", *SMALL)[0] == 0
+    again = [*SMALL, "cycle.name=cycle-2", "input.cycle=cycle-1", "judges.0.temperature=0.5"]
+    code, said = consensus(capsys, "label", "cycle.yaml", *again, "--json")
+    assert (code, json.loads(said)["kept"] > 0) == (0, True)
+    code, said = consensus(capsys, "status", "cycle.yaml", *again, "--compare", "cycle-1", "--json")
+    compared = json.loads(said)["compared"]
+    assert (code, compared["shared"]) == (0, json.loads(said)["pairs"])
+    assert compared["other_spent_usd"] > compared["spent_usd"]
+    code, said = consensus(capsys, "status", "cycle.yaml", *again, "--compare", "cycle-1")
+    assert "compared with cycle-1 on" in said
