@@ -30,6 +30,18 @@ app.command(
 app.command(
     "consensus.commands.status:status", name="status", group=LOOK, help="Show how a cycle stands, also while it runs."
 )
+app.command(
+    "evaluation.commands.audit:audit",
+    name="audit",
+    group=LOOK,
+    help="Say what each judge and the panel is worth, and what to change.",
+)
+app.command(
+    "evaluation.commands.report:report",
+    name="report",
+    group=LOOK,
+    help="Write an audit with pictures as one HTML file.",
+)
 app.command("labeling.commands.init:init", name="init", group=SETUP, help="Write a commented cycle file to start from.")
 app.command(
     "labeling.commands.doctor:doctor",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from consensus.errors import UsageError
-from consensus.intervals import Interval, mean_interval, wilson
+from consensus.statistics.intervals import Interval, mean_interval, wilson
 from consensus.terminal import count, dollars, percent, plain
 
 if TYPE_CHECKING:

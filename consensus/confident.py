@@ -14,11 +14,11 @@ from math import fsum, nan
 import numpy as np
 from numpy.typing import ArrayLike
 
-from consensus.intervals import Interval, wilson
 from consensus.nouns import Ballot, Label, Reason, Verdict
-from consensus.posterior import Posterior
 from consensus.rule import Rule, majority, verdicts_by_judge
 from consensus.sequence import Seat, next_ballots
+from consensus.statistics.intervals import Interval, wilson
+from consensus.statistics.posterior import Posterior
 
 Margins = Mapping[Ballot, float]
 

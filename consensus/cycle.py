@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
@@ -39,6 +40,15 @@ def _http_url(value: str) -> str:
         raise ValueError("an address starts with http:// or https://, e.g. http://127.0.0.1:8000/v1")
     if re.match(r"https?://[^/\s]*@", value):
         raise ValueError("this address holds a password; keys come from the environment, see api_key_env")
+    try:
+        parts = urlsplit(value)
+        _ = parts.port, (parts.hostname or "").encode("idna")
+        (parts.path + parts.query).encode("ascii")
+    except ValueError:
+        raise ValueError(
+            "this address cannot be reached: its host has to be a name or an address, its port a number up to 65535, and "
+            "what follows plain ASCII, e.g. http://127.0.0.1:8000/v1"
+        ) from None
     return value.rstrip("/")
 
 
@@ -296,6 +306,10 @@ class Gateway(Section):
     api_base: Url
     api_key_env: EnvironmentName | None = None
     model: str = Field(default="{provider}/{model}", description="how the gateway names a judge's model")
+    fresh: bool = Field(
+        default=True,
+        description="ask the LiteLLM proxy and Bifrost to answer from no response cache, so that a repeat is a new answer",
+    )
 
 
 class Account(Section):
@@ -317,6 +331,18 @@ class Limits(Section):
     )
 
 
+class Audit(Section):
+    """Which requests `audit --ask` asks again; what the cycle paid for already is not paid twice."""
+
+    pairs: int = Field(default=200, ge=1, description="pairs, drawn by a hash and spread over the prompts")
+    repeats: int = Field(
+        default=5, ge=1, le=1000, description="identical requests per judge, pair and order, the label's own included"
+    )
+    orders: Literal["one", "both"] = Field(
+        default="both", description="one: the order in which the judge's vote makes the label"
+    )
+
+
 class Cycle(Section):
     """A whole cycle file."""
 
@@ -330,6 +356,7 @@ class Cycle(Section):
     sampling: Sampling = Sampling()
     gateway: Gateway | None = None
     limits: Limits = Limits()
+    audit: Audit = Audit()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Cycle:

@@ -153,6 +153,7 @@ class Vote:
         temperature: as sent; None when the model was asked without one.
         finish_reason: the provider's, e.g. `stop` or `length`.
         margin: distance of the log-probabilities of the verdicts a and b, in nats, >= 0; None where the provider gave none.
+        fingerprint: the provider's name for the version of its system that answered; None where it says nothing.
     """
 
     ballot: Ballot
@@ -165,6 +166,7 @@ class Vote:
     spent: Spent = Spent()
     margin: float | None = None
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    fingerprint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

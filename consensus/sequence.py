@@ -69,16 +69,25 @@ def next_ballots(
 
 
 def inclusion(
-    line: Sequence[Seat], votes: Mapping[Ballot, Verdict], rule: Rule, audit_share: float
+    line: Sequence[Seat],
+    votes: Mapping[Ballot, Verdict],
+    rule: Rule,
+    audit_share: float,
+    *,
+    known: Collection[Ballot] = (),
+    given_up: Collection[Ballot] = (),
 ) -> dict[Ballot, float]:
     """How likely each vote of a pair was to be asked: 1 where the label was still open, else `audit_share`.
 
     A mean that weights each vote by the inverse is unbiased for the mean over all votes.
 
+    Args:
+        known: votes that were there before any was asked, as recorded ones are.
+        given_up: ballots that brought no answer.
     Source: Horvitz & Thompson 1952, J. Am. Stat. Assoc. 47.
     """
-    certain: dict[Ballot, Verdict] = {}
-    while wave := [b for b in next_ballots(line, certain, set(), rule) if b in votes]:
+    certain = {ballot: votes[ballot] for ballot in known}
+    while wave := [b for b in next_ballots(line, certain, given_up, rule) if b in votes]:
         certain |= {ballot: votes[ballot] for ballot in wave}
     return {ballot: 1.0 if ballot in certain else audit_share for ballot in votes}
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from consensus.nouns import Ballot, Shown, Verdict
-from consensus.posterior import Posterior
+from consensus.statistics.posterior import Posterior
 from consensus.store import Store
 from consensus.tables import utc_now
 
@@ -32,9 +32,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """Which pairs a cycle asks completely: all with `stop: never`, else a seeded share."""
+    """Which pairs a cycle asks completely whatever is said: those of a seeded share."""
 
-    stop: str
     seed: int
     audit_share: float
 
@@ -60,18 +59,27 @@ class Stops:
     def designs(self) -> dict[str, Design]:
         """How each cycle of the store chooses the pairs that are asked completely."""
         rows = self._db.execute(
-            "SELECT cycle, config->>'$.sampling.stop', (config->>'$.cycle.seed')::BIGINT, "
-            "(config->>'$.sampling.audit_share')::DOUBLE FROM cycles"
+            "SELECT cycle, (config->>'$.cycle.seed')::BIGINT, (config->>'$.sampling.audit_share')::DOUBLE FROM cycles"
         ).fetchall()
         return {cycle: Design(*rest) for cycle, *rest in rows}
+
+    def failed(self, config_hashes: Mapping[str, str]) -> set[tuple[str, str]]:
+        """Cycle and id of the pairs on which one of these judges was asked and gave no answer, at some time."""
+        rows = self._db.execute(
+            "SELECT DISTINCT cycle, pair_id FROM failures WHERE repeat = 0 "
+            "AND (judge, config_hash) IN (SELECT unnest(?), unnest(?))",
+            [list(config_hashes), list(config_hashes.values())],
+        ).fetchall()
+        return {(cycle, pair_id) for cycle, pair_id in rows}
 
     def asked(self, config_hashes: Mapping[str, str]) -> Iterator[Asked]:
         """Every cycle's pairs with what these judges said of them."""
         return self._asked(config_hashes, "TRUE", [])
 
     def undecided(self, cycle: str, config_hashes: Mapping[str, str]) -> Iterator[Asked]:
-        """The cycle's pairs that have votes, but too few for the rule, and no confident label yet."""
-        where = "v.cycle = ? AND v.pair_id IN (SELECT pair_id FROM labels WHERE cycle = ? AND reason = 'too_few_votes')"
+        """The cycle's pairs that have votes, but too few for the rule; those that have a confident label too."""
+        few = "SELECT pair_id FROM rule_labels WHERE cycle = ? AND reason = 'too_few_votes'"
+        where = f"v.cycle = ? AND v.pair_id IN ({few})"
         return self._asked(config_hashes, where, [cycle, cycle])
 
     def _asked(self, config_hashes: Mapping[str, str], where: str, values: Sequence[object]) -> Iterator[Asked]:
@@ -92,11 +100,16 @@ class Stops:
                     margins[ballot] = margin
             yield Asked(cycle, pair_id, prompt_id, Verdict(gold) if gold in ("a", "b") else None, votes, margins)
 
-    def add(self, cycle: str, stops: Sequence[tuple[str, Verdict, float]]) -> None:
-        """Append confident labels: pair, verdict, and how sure it is."""
-        if stops:
-            at = utc_now()
-            with self._store.transaction():
-                self._db.executemany(
-                    "INSERT INTO confident_stops VALUES (?, ?, ?, ?, ?)", [[cycle, *stop, at] for stop in stops]
-                )
+    def replace(self, cycle: str, looked_at: Collection[str], found: Mapping[str, tuple[Verdict, float]]) -> None:
+        """Let the pairs that were looked at have these confident labels, each with how sure it is, and no others."""
+        sql = "SELECT pair_id, verdict, p FROM confident_stops WHERE cycle = ?"
+        rows = self._db.execute(sql, [cycle]).fetchall()
+        before = {pair_id: (Verdict(verdict), p) for pair_id, verdict, p in rows}
+        stale = [name for name in looked_at if name in before and before[name] != found.get(name)]
+        fresh = [[cycle, name, *stop, utc_now()] for name, stop in found.items() if before.get(name) != stop]
+        with self._store.transaction():
+            if stale:
+                gone = "DELETE FROM confident_stops WHERE cycle = ? AND pair_id IN (SELECT unnest(?))"
+                self._db.execute(gone, [cycle, stale])
+            if fresh:
+                self._db.executemany("INSERT INTO confident_stops VALUES (?, ?, ?, ?, ?)", fresh)

@@ -137,8 +137,8 @@ class Store:
                 self.db.execute(script)
 
     def _one(self, sql: str, *values: Any) -> Any:
-        row = self.db.execute(sql, values).fetchone()
-        return row[0] if row else None
+        rows = self.db.execute(sql, values).fetchall()  # all, as an unfinished result blocks the connection
+        return rows[0][0] if rows else None
 
     # -- cycles ------------------------------------------------------------------------------------------------------
 
@@ -164,6 +164,7 @@ class Store:
         self.db.execute(f"INSERT INTO cycles VALUES ({', '.join('?' * len(row))})", row)
         if old is None:
             self.db.execute("DELETE FROM judges WHERE cycle = ?", [cycle.name])
+            self.db.execute("DELETE FROM posteriors WHERE cycle = ?", [cycle.name])  # of judges that were others
             for seat, judge in enumerate(cycle.judges):
                 values = [cycle.name, judge.label, seat, judge.config_hash(rubric), judge.model_dump_json()]
                 self.db.execute("INSERT INTO judges VALUES (?, ?, ?, ?, ?)", values)
@@ -286,9 +287,18 @@ class Store:
         return int(self._one("SELECT count(*) FROM cycle_pairs WHERE cycle = ?", cycle))
 
     def answered(self, cycle: str, config_hashes: dict[str, str]) -> dict[str, int]:
-        """How many ballots of repeat 0 each judge has answered."""
-        sql = "SELECT judge, config_hash, count(*) FROM votes WHERE cycle = ? AND repeat = 0 GROUP BY ALL"
-        rows = self.db.execute(sql, [cycle]).fetchall()
+        """How many of the ballots that make the labels each judge has answered; what only an audit asked is left out."""
+        rows = self.db.execute(
+            """
+            SELECT v.judge, v.config_hash, count(*)
+            FROM votes v JOIN cycles c USING (cycle) JOIN cycle_pairs p USING (cycle, pair_id)
+            JOIN (SELECT *, count(*) OVER (PARTITION BY cycle) AS n FROM judges) j USING (cycle, judge)
+            WHERE v.cycle = ? AND v.repeat = 0 AND (j.seat - p.seat_byte % j.n + j.n) % j.n < c.per_pair AND (c.both_orders
+                OR v.shown = CASE WHEN c.rotate AND (p.order_byte + j.seat) % 2 = 1 THEN 'ba' ELSE 'ab' END)
+            GROUP BY ALL
+            """,
+            [cycle],
+        ).fetchall()
         return {judge: n for judge, config_hash, n in rows if config_hashes.get(judge) == config_hash}
 
     def work(self, cycle: str, config_hashes: dict[str, str]) -> Iterator[tuple[Pair, list[Stored]]]:
@@ -305,11 +315,34 @@ class Store:
             if not rows:
                 return
             last = rows[-1][0]
-            done: dict[str, list[Stored]] = {}
-            for stored in self._stored(cycle, [row[1] for row in rows], config_hashes, source) if source else ():
+            yield from self._with_stored(cycle, [pair_of(row[1:]) for row in rows], config_hashes, source)
+
+    def work_on(
+        self, cycle: str, pair_ids: Sequence[str], config_hashes: dict[str, str]
+    ) -> Iterator[tuple[Pair, list[Stored]]]:
+        """These pairs, in this order, each as in `work`; those that are not in the store are left out."""
+        source = self._source(cycle) if config_hashes else None
+        for start in range(0, len(pair_ids), CHUNK):
+            chunk = list(pair_ids[start : start + CHUNK])
+            rows = self.db.execute("SELECT * FROM pairs WHERE pair_id IN (SELECT unnest(?))", [chunk]).fetchall()
+            pairs = {row[0]: pair_of(row) for row in rows}
+            found = [pairs[pair_id] for pair_id in chunk if pair_id in pairs]
+            yield from self._with_stored(cycle, found, config_hashes, source)
+
+    def _with_stored(
+        self, cycle: str, pairs: list[Pair], config_hashes: dict[str, str], source: str | None
+    ) -> Iterator[tuple[Pair, list[Stored]]]:
+        done: dict[str, list[Stored]] = {}
+        if source:
+            for stored in self._stored(cycle, [pair.pair_id for pair in pairs], config_hashes, source):
                 done.setdefault(stored.ballot.pair_id, []).append(stored)
-            for row in rows:
-                yield pair_of(row[1:]), done.get(row[1], [])
+        for pair in pairs:
+            yield pair, done.get(pair.pair_id, [])
+
+    def prompts(self, cycle: str) -> list[tuple[str, str]]:
+        """The cycle's pairs with their prompts, by id."""
+        sql = "SELECT pair_id, prompt_id FROM cycle_pairs JOIN pairs USING (pair_id) WHERE cycle = ?"
+        return self.db.execute(sql, [cycle]).fetchall()
 
     def _source(self, cycle: str) -> str | None:
         """Where the cycle's known ballots stand: nowhere, among the votes, or in open batches too."""
@@ -357,6 +390,63 @@ class Store:
         ).fetchall()
         return [TwoLabels(*row) for row in rows]
 
+    def pair_columns(self, cycle: str) -> pa.Table:
+        """The cycle's pairs in the order they came, in columns.
+
+        `pair_id`, `prompt_id`, `gold` (null without), `length_a` and `length_b` in characters (of chat messages, as JSON),
+        `model_a` and `model_b` (the models that wrote the completions, from fields of these names in the input; else null),
+        `order_byte` and `seat_byte`.
+        """
+        length = "length(CASE json_type({0}) WHEN 'VARCHAR' THEN {0} ->> '$' ELSE {0}::VARCHAR END) AS length_{1}"
+        lengths = ", ".join(length.format(f"p.completion_{side}", side) for side in "ab")
+        models = "p.extra ->> 'model_a' AS model_a, p.extra ->> 'model_b' AS model_b"
+        return self._table(
+            f"SELECT p.pair_id, p.prompt_id, p.gold, {lengths}, {models}, c.order_byte, c.seat_byte "
+            "FROM cycle_pairs c JOIN pairs p USING (pair_id) WHERE c.cycle = ? ORDER BY c.rowid",
+            [cycle],
+        )
+
+    def vote_columns(self, cycle: str, axes: Sequence[str] = ()) -> pa.Table:
+        """The votes of the cycle's panel as it is registered (other settings of a judge are left out), in columns.
+
+        `pair` (its place in `pair_columns`), `judge` (its seat), `first` (whether completion a was shown first), `repeat`, `choice`
+        (1 for a, -1 for b, 0 for a tie, 2 for an abstention), and `axis_0`, ...: the score of a minus that of b on each axis, null
+        without; by pair, judge, order (a first), repeat.
+        """
+        # A JSON pointer, in which only these two characters are written otherwise.
+        pointers = [axis.replace("~", "~0").replace("/", "~1") for axis in axes]
+        score = "TRY_CAST(v.scores ->> $a_{0} AS DOUBLE) - TRY_CAST(v.scores ->> $b_{0} AS DOUBLE) AS axis_{0}"
+        scores = [f", {score.format(k)}" for k in range(len(axes))]
+        paths = {f"{side}_{k}": f"/{pointer}/{side}" for k, pointer in enumerate(pointers) for side in "ab"}
+        return self._table(
+            f"""
+            WITH place AS (
+                SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle)
+            SELECT p.pair, j.seat::BIGINT AS judge, v.shown = 'ab' AS first, v.repeat::BIGINT AS repeat,
+                   (CASE v.verdict WHEN 'a' THEN 1 WHEN 'b' THEN -1 WHEN 'tie' THEN 0 ELSE 2 END)::BIGINT AS choice{"".join(scores)}
+            FROM votes v JOIN judges j USING (cycle, judge, config_hash) JOIN place p USING (pair_id)
+            WHERE v.cycle = $cycle ORDER BY p.pair, j.seat, v.shown, v.repeat
+            """,
+            {"cycle": cycle, **paths},
+        )
+
+    def label_columns(self, cycle: str) -> pa.Table:
+        """The labels in columns: `pair` (its place in `pair_columns`), `verdict` (null without), `reason`."""
+        return self._table(
+            "WITH place AS (SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle) "
+            "SELECT pair, verdict, reason FROM labels JOIN place USING (pair_id) WHERE cycle = $cycle ORDER BY pair",
+            {"cycle": cycle},
+        )
+
+    def _table(self, sql: str, values: Any) -> pa.Table:
+        """A result in columns, through a connection of its own: another one may still have rows to fetch."""
+        return self.db.cursor().sql(sql, params=values).to_arrow_table()
+
+    def has_votes(self, cycle: str, *, scored: bool = False) -> bool:
+        """Whether the cycle has a vote, or one with scores on the rubric's axes."""
+        which = " AND scores IS NOT NULL" if scored else ""
+        return bool(self._one(f"SELECT 1 FROM votes WHERE cycle = ?{which} LIMIT 1", cycle))
+
     # -- summaries ---------------------------------------------------------------------------------------------------
 
     def reasons(self, cycle: str) -> dict[Reason, int]:
@@ -402,9 +492,10 @@ class Store:
         return self.db.execute(sql, [cycle]).fetchall()
 
     def spent(self, cycle: str) -> float:
-        """US dollars spent in the cycle so far, completions included; calls without a known price count nothing."""
+        """US dollars spent in the cycle so far, completions and side runs included; calls without a known price count nothing."""
+        own = "cycle = $cycle OR cycle IN (SELECT name FROM side_runs WHERE cycle = $cycle)"
         paid = ("votes", "failures", "completions", "completion_failures")
-        each = " UNION ALL ".join(f"SELECT cost_usd FROM {table} WHERE cycle = $cycle" for table in paid)
+        each = " UNION ALL ".join(f"SELECT cost_usd FROM {table} WHERE {own}" for table in paid)
         found = self.db.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM ({each})", {"cycle": cycle}).fetchone()
         return float(found[0]) if found else 0.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from consensus.intervals import wilson
 from consensus.nouns import Reason
+from consensus.statistics.intervals import wilson
 from consensus.terminal import count, dollars, percent, plain
 
 if TYPE_CHECKING:

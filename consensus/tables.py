@@ -19,7 +19,7 @@ _COST = [("prompt_tokens", pa.uint32()), ("completion_tokens", pa.uint32()), ("c
 VOTES = pa.schema(
     [*_KEY, ("verdict", pa.string()), ("scores", pa.string()), ("raw", pa.string()), ("served_by", pa.string())]
     + [*_COST, ("latency_s", pa.float64()), ("temperature", pa.float64()), ("finish_reason", pa.string())]
-    + [("attempts", pa.uint16()), ("created_at", _STAMP), ("margin", pa.float64())]
+    + [("attempts", pa.uint16()), ("created_at", _STAMP), ("margin", pa.float64()), ("fingerprint", pa.string())]
 )
 FAILURES = pa.schema(
     [*_KEY, ("kind", pa.string()), ("message", pa.string()), *_COST, ("attempts", pa.uint16()), ("created_at", _STAMP)]
@@ -101,6 +101,7 @@ def vote_row(cycle: str, config_hashes: dict[str, str], vote: Vote) -> dict[str,
         "attempts": vote.spent.attempts,
         "created_at": vote.created_at.astimezone(UTC).replace(tzinfo=None),
         "margin": vote.margin,
+        "fingerprint": _text(vote.fingerprint),
     }
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from consensus.confident import Confidence, Replay, confident_label, replay
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
-from consensus.latent import Votes, dawid_skene, reliability_from_gold
 from consensus.nouns import Ballot, Reason, Verdict
-from consensus.posterior import FEWEST, Posterior, fit_posterior
 from consensus.sequence import Seat, audited, line_up
+from consensus.statistics.latent import Votes, dawid_skene, reliability_from_gold
+from consensus.statistics.posterior import FEWEST, Posterior, fit_posterior
 from consensus.stops import Asked, Design, Stops
 from consensus.store import Store
 
@@ -52,16 +52,20 @@ def keep_learned(store: Store, cycle: Cycle, hashes: Mapping[str, str], costs: M
 
 
 def conclude(store: Store, cycle: Cycle, hashes: Mapping[str, str], costs: Mapping[str, float] | None) -> int:
-    """Label the pairs that the rule has too few votes on, and the posterior enough; how many those are."""
+    """Label the pairs that the rule has too few votes on, and the posterior enough; how many those are.
+
+    Labels of earlier runs are looked at again: since then votes may have come, or another confidence be asked for.
+    """
     confidence = Confidence(cycle.sampling.confidence, learned(store, cycle, hashes, costs).posterior)
-    stops, found = Stops(store), []
+    stops, looked_at, found = Stops(store), [], {}
     for pair in stops.undecided(cycle.name, hashes):
         line = line_up(pair.pair_id, cycle.judge_names, cycle.rule, costs)
         label = confident_label(line, pair.votes, cycle.rule, confidence, pair.margins)
+        looked_at.append(pair.pair_id)
         if label.reason is Reason.CONFIDENT and label.verdict:
             p_a = confidence.posterior.p_a(_planned(line, pair.votes), pair.margins)
-            found.append((pair.pair_id, label.verdict, max(p_a, 1 - p_a)))
-    stops.add(cycle.name, found)
+            found[pair.pair_id] = label.verdict, max(p_a, 1 - p_a)
+    stops.replace(cycle.name, looked_at, found)
     return len(found)
 
 
@@ -83,14 +87,18 @@ def complete_pairs(
 ) -> Iterator[Complete]:
     """Pairs of any cycle of the store on which every judge of this one was asked, whatever the others said.
 
-    Where judging stopped early, the pairs that have all votes nevertheless are the hard ones; there only the audit share counts.
+    Where judging stopped early, the pairs that have all votes nevertheless are the hard ones; there only the audit share counts. A
+    judge that was asked and failed was asked.
     """
     stops = Stops(store)
-    designs = stops.designs()
+    designs, failed = stops.designs(), stops.failed(hashes)
     for name, group in groupby(stops.asked(hashes), key=lambda pair: pair.cycle):
         pairs = [(line_up(pair.pair_id, cycle.judge_names, cycle.rule, costs), pair) for pair in group]
         whole = [(line, pair) for line, pair in pairs if _is_complete(line, pair.votes)]
-        yield from whole if len(whole) == len(pairs) else _sampled(whole, designs[name])
+        everybody = len(whole) + sum(
+            (name, pair.pair_id) in failed for line, pair in pairs if not _is_complete(line, pair.votes)
+        )
+        yield from whole if everybody == len(pairs) else _sampled(whole, designs[name])
 
 
 def _sampled(pairs: Iterable[Complete], design: Design) -> Iterator[Complete]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -64,21 +65,65 @@ def open_pairs(store: Store, cycle: Cycle, rubric: Rubric) -> int:
     return sum(1 for _ in outstanding(store, cycle, rubric, Panel(cycle, rubric).priced()))
 
 
+@dataclass(frozen=True)
+class Errand:
+    """What a run asks, and of whom.
+
+    Attributes:
+        cycle: its judges are opened, and votes are stored under its name.
+        payer: the cycle whose budget this is; its own unless it is a side run of another.
+        work: the open pairs, read from the store, for these open judges.
+        truth: the pairs whose gold simulated judges know.
+        totals: per judge the ballots in all, and those answered before.
+        pairs: how many there are in all.
+    """
+
+    cycle: Cycle
+    payer: str
+    work: Callable[[Store, Mapping[str, PanelJudge]], Iterable[Work]]
+    truth: Callable[[Store], Iterable[Pair]]
+    totals: Mapping[str, tuple[int, int]]
+    pairs: int
+
+
 async def run(
     store: Store, cycle: Cycle, rubric: Rubric, *, console: Console, max_cost: float | None = None
 ) -> Outcome:
-    """Ask everything that is still open; votes and failures are in the store when it returns.
+    """Ask everything that the labels still need; votes and failures are in the store when it returns.
+
+    Raises:
+        UsageError: as `ask`.
+    """
+    begin(store, cycle, rubric)
+    errand = Errand(
+        cycle=cycle,
+        payer=cycle.name,
+        work=lambda reader, judges: outstanding(reader, cycle, rubric, judges),
+        truth=lambda reader: (pair for pair, _ in reader.work(cycle.name, {})),
+        totals=_totals(store, cycle, rubric),
+        pairs=store.pair_count(cycle.name),
+    )
+    outcome = await ask(store, errand, rubric, console=console, max_cost=max_cost)
+    conclude(store, cycle, rubric)
+    return outcome
+
+
+async def ask(
+    store: Store, errand: Errand, rubric: Rubric, *, console: Console, max_cost: float | None = None
+) -> Outcome:
+    """Ask everything that is open; votes and failures are in the store when it returns.
 
     The first interrupt lets what is in flight finish, the second one drops it.
 
+    Args:
+        max_cost: US dollars for everything that the payer's cycle ever asks.
     Raises:
         UsageError: a judge has no key, or `max_cost` is given and a judge has no price.
     """
-    judges_hashes, reader = hashes(cycle, rubric), store.twin()
-    begin(store, cycle, rubric)
-    totals = _totals(reader, cycle, rubric)
-    async with Panel(cycle, rubric, _truth(reader, cycle)) as panel:
-        budget = Budget(max_cost, store.spent(cycle.name) + Batches(store).reserved(cycle.name))
+    cycle, reader = errand.cycle, store.twin()
+    judges_hashes = hashes(cycle, rubric)
+    async with Panel(cycle, rubric, errand.truth(reader)) as panel:
+        budget = Budget(max_cost, store.spent(errand.payer) + Batches(store).reserved(errand.payer))
         if max_cost is not None:
             refuse_unpriced(panel.judges)
         writer = Writer[Vote | Failure](lambda batch: store.add(cycle.name, judges_hashes, batch))
@@ -91,11 +136,9 @@ async def run(
                 max_attempts=cycle.limits.max_attempts,
                 seed=cycle.cycle.seed,
             )
-            pairs = reader.pair_count(cycle.name)
-            async with watched(labeler, cycle.store, cycle.name, console, totals=totals, tasks=pairs):
-                outcome = await labeler.run(outstanding(reader, cycle, rubric, panel.judges))
-    conclude(store, cycle, rubric)
-    return outcome
+            totals, pairs = errand.totals, errand.pairs
+            async with watched(labeler, cycle.store, errand.payer, console, totals=totals, tasks=pairs):
+                return await labeler.run(errand.work(reader, panel.judges))
 
 
 def begin(store: Store, cycle: Cycle, rubric: Rubric) -> None:
@@ -149,10 +192,6 @@ def accounts(cycle: Cycle) -> dict[str, Pace]:
     return {provider: Pace(account.rpm, account.tpm) for provider, account in named.items()}
 
 
-def _truth(store: Store, cycle: Cycle) -> Iterator[Pair]:
-    return (pair for pair, _ in store.work(cycle.name, {}))
-
-
 def refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
     """A limit in dollars means nothing for a judge without a price.
 
@@ -167,10 +206,13 @@ def refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
         )
 
 
-def savings(cycle: Cycle, figures: Mapping[str, Any]) -> dict[str, Any]:
+def savings(cycle: Cycle, figures: Mapping[str, Any], answered: Mapping[str, int]) -> dict[str, Any]:
     """What a finished cycle did not have to ask: the ballots of the full panel, those that were asked, and the difference.
 
     Dollars saved are at each judge's mean price per vote; None where no judge has one.
+
+    Args:
+        answered: ballots that make the labels; what an audit asked besides saves nothing.
     """
     called = {judge.label for judge in cycle.judges if judge.called}
     orders = 2 if cycle.rule.both_orders else 1
@@ -178,7 +220,7 @@ def savings(cycle: Cycle, figures: Mapping[str, Any]) -> dict[str, Any]:
     made, failed, saved_usd = 0, 0, None
     for judge in figures["judges"]:
         if judge["judge"] in called:
-            asked = judge["votes"] + judge["failures"]
+            asked = answered.get(judge["judge"], 0) + judge["failures"]
             made += asked
             failed += judge["failures"]
             if judge["cost_usd"] is not None and judge["votes"]:

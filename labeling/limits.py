@@ -68,17 +68,18 @@ def slices(rate: float) -> tuple[int, float]:
     """
     if rate < 10:
         return 1, 1 / rate
-    sizes = range(ceil(rate / 25), int(rate / 10) + 1)
+    most = (int(rate / often) for often in range(10, 26))  # the largest slices that come so often
+    sizes = [requests for requests in most if requests >= ceil(rate / 25)]
     best = max(sizes, key=lambda requests: (requests * (rate // requests), -requests))
     return best, 1 / (rate // best)
 
 
 class TokenBucket:
-    """Tokens per minute: a tenth of a minute's allowance at once, refilled evenly."""
+    """Tokens per minute, dealt out evenly: no second has more than a sixtieth, but for one request that is larger by itself."""
 
     def __init__(self, per_minute: float) -> None:
-        self._rate = per_minute / 60
-        self._most = per_minute / 10
+        self._rate = per_minute / 60 / MARGIN
+        self._most = (MARGIN - 1) / 2 * self._rate  # seconds' worth; what may be saved up must fit into the margin
         self._left = self._most
         self._at = time.monotonic()
 

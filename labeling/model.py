@@ -150,7 +150,7 @@ class Connections:
         from labeling.providers.parity import NotEqual
         from labeling.providers.wire import Wire
 
-        extra = {} if config.provider == "simulated" else config.extra
+        extra = way.fresh_extra({} if config.provider == "simulated" else config.extra)
         asked = parameters(config.temperature, config.max_tokens, response_format, {**more, **extra})
         try:
             return Wire(way, asked, self.cycle.limits.timeout_s, self.carrier), ""

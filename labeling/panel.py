@@ -56,8 +56,18 @@ class PanelJudge(Model):
             return self.empty(ballot, answer)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
         margin = verdict_margin(answer.tokens) if answer.tokens and reply.verdict in (Verdict.A, Verdict.B) else None
-        spent, finish = self.spent(answer), answer.finish_reason
-        return Vote(ballot, reply.verdict, answer.text, reply.scores, answer.model, temperature, finish, spent, margin)
+        return Vote(
+            ballot,
+            reply.verdict,
+            answer.text,
+            reply.scores,
+            answer.model,
+            temperature,
+            answer.finish_reason,
+            self.spent(answer),
+            margin,
+            fingerprint=answer.fingerprint,
+        )
 
     def tokens(self, pair: Pair, ballot: Ballot, /) -> tuple[int, int]:
         """A request's length in tokens, estimated at four characters each, and the usual reply's."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("litellm", "duckdb", "torch", "pydantic", "pyarrow", "numpy", "aiohttp")
-COMMANDS = ("ingest", "generate", "label", "export", "status", "init", "doctor", "simulate", "demo")
+HEAVY = ("litellm", "duckdb", "torch", "pydantic", "pyarrow", "numpy", "aiohttp", "jinja2", "vl_convert")
+COMMANDS = ("ingest", "generate", "label", "export", "status", "init", "doctor", "simulate", "demo", "report")
 
 
 def imported_by(*words):
@@ -66,4 +66,5 @@ def test_the_wheel_holds_the_four_packages_and_the_configs(tmp_path):
     tops = {name.partition("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"consensus", "labeling", "training", "evaluation"}
     assert {"consensus/configs/panel.yaml", "consensus/configs/rubrics/pairwise.md"} <= set(names)
+    assert {"evaluation/report/page.html.jinja", "evaluation/report/page.css"} <= set(names)
     assert any(name.startswith("consensus/migrations/0001") for name in names)

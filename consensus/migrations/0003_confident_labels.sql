@@ -2,7 +2,7 @@
 ALTER TABLE votes ADD COLUMN margin DOUBLE;  -- distance of the two verdicts' log-probabilities, in nats; null where none came
 CREATE TABLE posteriors (      -- what a cycle's stops rest on; the last one counts
     cycle VARCHAR NOT NULL,
-    posterior JSON NOT NULL,   -- per number of decided votes the judges' weights, consensus/posterior.py
+    posterior JSON NOT NULL,   -- per number of decided votes the judges' weights, consensus/statistics/posterior.py
     learned_from VARCHAR NOT NULL,
     pairs UINTEGER NOT NULL,
     created_at TIMESTAMP NOT NULL

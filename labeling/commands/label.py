@@ -58,7 +58,7 @@ def label(
     from consensus.summary import show, summary
     from consensus.terminal import emit, err, out
     from labeling.commands.label_batch import batch_prices, in_batches
-    from labeling.cycle_run import early, open_pairs, priced, run, savings
+    from labeling.cycle_run import early, hashes, open_pairs, priced, run, savings
     from labeling.intake import ingest_input
     from labeling.rubric import Rubric
 
@@ -96,7 +96,8 @@ def label(
         waiting = Batches(store).waiting(loaded.name)
         complete = outcome.complete and not waiting
         figures = {**summary(store, loaded.name), **_outcome_figures(outcome), "waiting": waiting}
-        figures["calls"] = savings(loaded, figures) if complete else None
+        answered = store.answered(loaded.name, hashes(loaded, rubric))
+        figures["calls"] = savings(loaded, figures, answered) if complete else None
         figures["early"] = early(store, loaded, rubric)
         figures["open_pairs"] = open_pairs(store, loaded, rubric) if outcome.failures or not outcome.complete else 0
     if json:

@@ -43,6 +43,7 @@ class Answer:
         cached_tokens: part of `prompt_tokens` that came from the provider's cache.
         latency_s: seconds on the wire.
         tokens: the reply's tokens with their log-probabilities and alternatives, in OpenAI's form, where the judge asks for them.
+        fingerprint: the provider's name for the version of its system (OpenAI's system_fingerprint); None if it says nothing.
         tool_calls: as `{id, type, function: {name, arguments}}`, arguments in JSON.
     """
 
@@ -55,6 +56,7 @@ class Answer:
     cached_tokens: int = 0
     latency_s: float = 0.0
     tokens: Any = None
+    fingerprint: str | None = None
     tool_calls: Sequence[Mapping[str, Any]] = ()
 
 
@@ -67,6 +69,7 @@ def read_answer(
     counts: tuple[Any, Any, Any],
     latency_s: float,
     tokens: Any = None,
+    fingerprint: Any = None,
     tool_calls: Any = None,
 ) -> Answer:
     """What a provider said, checked: a reply is data from outside, and may hold anything.
@@ -97,6 +100,7 @@ def read_answer(
         min(cached or 0, prompt or 0),
         latency_s,
         tokens,
+        fingerprint if isinstance(fingerprint, str) and fingerprint else None,
         _calls(tool_calls, latency_s) if tool_calls else (),
     )
 

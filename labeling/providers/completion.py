@@ -45,7 +45,7 @@ class Completion:
                     timeout=self.timeout_s,
                     num_retries=0,
                     max_retries=0,
-                    extra_headers={"X-Client-Request-Id": question.key},
+                    extra_headers=self.route.headers(question.key),
                     **for_litellm(with_seed(self.parameters, question.seed)),
                 )
         except TimeoutError:
@@ -126,6 +126,7 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         model,
         counts=counts,
         latency_s=latency_s,
+        fingerprint=getattr(response, "system_fingerprint", None),
         tokens=tokens,
         tool_calls=[call.model_dump() for call in calls] if calls else None,
     )

@@ -39,6 +39,7 @@ class Carrier(Protocol):
         Raises:
             TimeoutError: it was not there within `timeout_s`, connecting included.
             OSError: no connection, or it broke, or what came is no HTTP.
+            ValueError: address or headers that cannot be sent.
         """
         ...
 
@@ -114,7 +115,7 @@ class Direct:
         kept = self._idle.get(place)
         while kept:
             connection = kept.pop()
-            if connection.reusable and asyncio.get_running_loop().time() - connection.idle_since < IDLE_S:
+            if connection.rests() and asyncio.get_running_loop().time() - connection.idle_since < IDLE_S:
                 return connection
             connection.abort()
         return None
@@ -145,6 +146,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Response] | None = None
         self._headers: dict[str, str] = {}
+        self._told = False  # the head is there, blank line included
         self._body: list[bytes] = []
         self._transport: asyncio.Transport | None = None
 
@@ -156,6 +158,10 @@ class _Connection(asyncio.Protocol):
         else:
             self._transport.writelines((head, data))
         return self._answer
+
+    def rests(self) -> bool:
+        """Whether another request may go over it."""
+        return self.reusable and self._transport is not None and not self._transport.is_closing()
 
     def abort(self) -> None:
         """Close at once."""
@@ -174,7 +180,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(ConnectionError(f"what came is no HTTP: {error}"))
             self.abort()
 
@@ -187,30 +193,39 @@ class _Connection(asyncio.Protocol):
         self._fail(ConnectionResetError(f"the server closed the connection before its answer was complete{said}"))
 
     def on_message_begin(self) -> None:
-        self._headers, self._body = {}, []
+        self._headers, self._body, self._told = {}, [], False
         if self._answer is None:  # a second answer to one request
             self.reusable = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if not self._told:  # what comes after the body says nothing of how to read it
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._told = True
 
     def on_body(self, body: bytes) -> None:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() >= 200:  # before that the server only says that it goes on
-            self.reusable = self.reusable and self._parser.should_keep_alive()
+            self.reusable = self.reusable and self._parser.should_keep_alive() and self._sent()
             self._finish()
 
+    def _sent(self) -> bool:
+        """Whether the whole request has left; a server that answers before may never read the rest."""
+        return self._transport is not None and not self._transport.get_write_buffer_size()
+
     def _ends_with_connection(self) -> bool:
-        return bool(self._headers) and not self._headers.keys() & {"content-length", "transfer-encoding"}
+        final = self._told and self._parser.get_status_code() >= 200
+        return final and not self._headers.keys() & {"content-length", "transfer-encoding"}
 
     def _finish(self) -> None:
         answer, self._answer = self._answer, None
         if answer is None or answer.done():
             return
         try:
-            content = _plain(b"".join(self._body), self._headers.get("content-encoding", ""))
+            content = _plain(b"".join(self._body), self._headers.get("content-encoding", "").lower())
         except (zlib.error, ValueError) as error:
             answer.set_exception(ConnectionError(f"the body cannot be unpacked: {error}"))
         else:

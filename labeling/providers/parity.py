@@ -87,6 +87,7 @@ def plain_answer(data: Any, headers: Mapping[str, str], latency: float) -> Answe
         model,
         counts=counts,
         latency_s=latency,
+        fingerprint=data.get("system_fingerprint"),
         tokens=(choice.get("logprobs") or {}).get("content"),
         tool_calls=message.get("tool_calls"),
     )
@@ -107,7 +108,7 @@ def _specimens() -> list[bytes]:
         ({"content": "yes"}, "stop", {}),
         ({"content": None, "refusal": "no"}, "stop", {}),
         ({"content": ""}, "length", {"extra_fields": {"provider": "openai"}}),
-        ({"content": "cut"}, "content_filter", {}),
+        ({"content": "cut"}, "content_filter", {"system_fingerprint": "fp_1"}),
         ({"content": None, "tool_calls": [_CALL]}, "tool_calls", {}),
     ]
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -49,17 +50,33 @@ class Route:
         provider: litellm's.
         model: as the endpoint wants it named.
         key: None where litellm finds credentials itself (cloud accounts).
+        uncached: through a gateway that is to answer from no response cache.
     """
 
     provider: str
     model: str
     api_base: str | None = None
     key: str | None = None
+    uncached: bool = False
 
     @property
     def name(self) -> str:
         """litellm's name: provider/model."""
         return f"{self.provider}/{self.model}"
+
+    def headers(self, key: str) -> dict[str, str]:
+        """What a call says of itself beside its body, which a repeated call shares.
+
+        Bifrost answers from its cache only under the same cache key, and keeps nothing where it is told so.
+        """
+        named = {"x-client-request-id": key}
+        return named | {"x-bf-cache-key": key, "x-bf-cache-no-store": "true"} if self.uncached else named
+
+    def fresh_extra(self, extra: Mapping[str, Any]) -> dict[str, Any]:
+        """A judge's further request parameters, with the LiteLLM proxy's word for not answering from its cache."""
+        if not self.uncached:
+            return dict(extra)
+        return {**extra, "extra_body": {**extra.get("extra_body", {}), "cache": {"no-cache": True}}}
 
 
 def route(judge: Endpoint, gateway: Gateway | None = None) -> Route:
@@ -70,7 +87,8 @@ def route(judge: Endpoint, gateway: Gateway | None = None) -> Route:
     """
     if gateway and judge.api_base is None:
         model = gateway.model.replace("{provider}", judge.provider).replace("{model}", judge.model)
-        return Route("hosted_vllm", model, gateway.api_base, _named_key(gateway.api_key_env, "the gateway") or "none")
+        its_key = _named_key(gateway.api_key_env, "the gateway") or "none"
+        return Route("hosted_vllm", model, gateway.api_base, its_key, uncached=gateway.fresh)
     provider = PROVIDERS.get(judge.provider, judge.provider)
     if provider in ("vllm", "hosted_vllm") and judge.api_base is None:
         raise UsageError(f"{judge.word} {judge.label!r} is on a server of its own: give its address in api_base")
@@ -98,8 +116,17 @@ def _default_key(provider: str) -> str | None:
 
 
 def _environment(variable: str) -> str:
-    """A variable's value without the line break that a file or a secret store left on it, which no header may hold."""
-    return os.environ.get(variable, "").strip()
+    """A variable's value without the line break that a file or a secret store left on it, which no header may hold.
+
+    Raises:
+        UsageError: it holds something else that no header may.
+    """
+    value = os.environ.get(variable, "").strip()
+    if not (value.isascii() and value.isprintable()):
+        raise UsageError(
+            f"{variable} holds a character that no key has, such as a line break or '…'; copy the key again"
+        )
+    return value
 
 
 def price(judge: Endpoint) -> Price | None:

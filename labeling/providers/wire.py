@@ -44,7 +44,7 @@ class Wire:
         except Exception as error:  # noqa: BLE001 - a conversation may hold what a provider has no words for
             message = f"the request cannot be put in {self.route.provider}'s form: {type(error).__name__}: {error}"
             raise CallError("bad_request", message[:500], retry=False) from None
-        headers = {**call.headers, "x-client-request-id": question.key}
+        headers = call.headers | self.route.headers(question.key)
         started = time.perf_counter()
         try:
             response = await self._carrier.post(call.url, headers, data, timeout_s=self._timeout_s)
@@ -55,6 +55,9 @@ class Wire:
         except OSError as error:
             message = f"{type(error).__name__}: {error}"
             raise CallError("connection", message, latency_s=time.perf_counter() - started) from None
+        except ValueError as error:
+            message = f"its address or headers cannot be sent: {error}"
+            raise CallError("bad_request", message, retry=False, fatal=True) from None
         latency = time.perf_counter() - started
         self.allowed = allowed(self.route.provider, response.headers) or self.allowed
         if response.status != 200:

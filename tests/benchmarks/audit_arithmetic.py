@@ -14,7 +14,8 @@ from itertools import combinations
 
 import numpy as np
 
-from consensus.agreement import (
+from consensus.rule import Rule
+from consensus.statistics.agreement import (
     Errors,
     Panel,
     all_wrong_together,
@@ -27,12 +28,12 @@ from consensus.agreement import (
     pairwise_agreement,
     panel_accuracy,
 )
-from consensus.components import Design, Study, reliability
-from consensus.consistency import Relabels, churn, same_label_if_kept_twice, same_outcome
-from consensus.estimate import interval
-from consensus.flipfit import median_flip_rate, tail_flip_share
-from consensus.flips import mean_repeat_flip_rate, repeat_disagreement
-from consensus.position import (
+from consensus.statistics.components import Design, Study, reliability
+from consensus.statistics.consistency import Relabels, churn, same_label_if_kept_twice, same_outcome
+from consensus.statistics.estimate import interval
+from consensus.statistics.flipfit import median_flip_rate, tail_flip_share
+from consensus.statistics.flips import mean_repeat_flip_rate, repeat_disagreement
+from consensus.statistics.position import (
     Swaps,
     first_share,
     mcnemar,
@@ -43,10 +44,9 @@ from consensus.position import (
     primacy_rate,
     recency_rate,
 )
-from consensus.preferences import length_preference, longer_share, self_preference
-from consensus.rates import abstention_rate, accuracy, tie_rate
-from consensus.rule import Rule
-from consensus.votes import ABSTAIN, TIE, A, B, Cells, Votes
+from consensus.statistics.preferences import length_preference, longer_share, self_preference
+from consensus.statistics.rates import abstention_rate, accuracy, tie_rate
+from consensus.statistics.votes import ABSTAIN, TIE, A, B, Cells, Votes
 
 JUDGES, REPEATS = 5, 4
 

@@ -12,9 +12,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from consensus.bootstrap import bca
-from consensus.clusters import cluster_sums
-from consensus.intervals import Interval, mean_interval, wilson
+from consensus.statistics.bootstrap import bca
+from consensus.statistics.clusters import cluster_sums
+from consensus.statistics.intervals import Interval, mean_interval, wilson
 
 PROMPTS, RATES, CORRELATION, SEED = (28, 85, 285), (0.5, 0.8, 0.95), 0.3, 11
 RUNS = {"naive": 1500, "wilson": 4000, "paired t": 4000, "bca": 1000}  # of the same simulated cycles

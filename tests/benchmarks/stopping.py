@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from consensus.confident import Confidence, asked_by, confident_label, expected_disagreement, replay
-from consensus.latent import dawid_skene, reliability_from_gold
 from consensus.nouns import Ballot, Verdict
-from consensus.posterior import Posterior, fit_posterior
 from consensus.rule import Rule
 from consensus.sequence import next_ballots
+from consensus.statistics.latent import dawid_skene, reliability_from_gold
+from consensus.statistics.posterior import Posterior, fit_posterior
 from tests.consensus.simulation import HI, JUDGES, REF, World, world
 
 PRICES = {"small": 0.3, "medium": 1.0, "large": 1.7}

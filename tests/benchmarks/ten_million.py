@@ -36,7 +36,7 @@ def fill(file: Path) -> None:
         for seat, judge in enumerate(cycle.judges):
             store.db.execute(
                 f"INSERT INTO votes SELECT 'cycle-1', 'pair-' || i, ?, ?, CASE WHEN ({first} + {seat}) % 2 = 1 THEN 'ba' "
-                f"ELSE 'ab' END, 0, {said}, NULL, 'raw', 'm', 1, 1, 0.1, 0.1, 0, 'stop', 1, now()::TIMESTAMP "
+                f"ELSE 'ab' END, 0, {said}, NULL, 'raw', 'm', 1, 1, 0.1, 0.1, 0, 'stop', 1, now()::TIMESTAMP, NULL, NULL "
                 f"FROM (SELECT i, hash(i, {seat}) % 10 AS h FROM range({PAIRS}) t(i))",
                 [judge.label, judge.config_hash("rubric")],
             )

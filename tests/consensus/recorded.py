@@ -6,8 +6,8 @@ import json
 
 import numpy as np
 
-from consensus.estimate import interval
-from consensus.votes import ABSTAIN, NO_GOLD, TIE, A, B, Cells, Votes
+from consensus.statistics.estimate import interval
+from consensus.statistics.votes import ABSTAIN, NO_GOLD, TIE, A, B, Cells, Votes
 
 CHOICE = {"a": A, "b": B, "tie": TIE, None: ABSTAIN}
 

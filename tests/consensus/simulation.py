@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from consensus.latent import Votes
 from consensus.nouns import Ballot, Shown, Verdict
 from consensus.rule import Rule
 from consensus.sequence import Seat, line_up
+from consensus.statistics.latent import Votes
 
 JUDGES = ["small", "medium", "large"]
 

@@ -18,11 +18,11 @@ from consensus.confident import (
     next_confident,
     replay,
 )
-from consensus.latent import dawid_skene, reliability_from_gold
 from consensus.nouns import Reason, Shown, Verdict
-from consensus.posterior import Posterior, Weight, fit_posterior
 from consensus.rule import Rule, majority, verdicts_by_judge
 from consensus.sequence import Seat, line_up, next_ballots
+from consensus.statistics.latent import dawid_skene, reliability_from_gold
+from consensus.statistics.posterior import Posterior, Weight, fit_posterior
 from tests.consensus.simulation import HI, JUDGES, REF, world
 from tests.consensus.test_sequence import games, play
 

@@ -289,7 +289,7 @@ def test_a_key_with_two_letters_swapped_is_recognised(refused, key):
         ("---\na: b\n", "4:1: but found another document"),
         ("store: a\x01b\n", "4:9: a character that cannot stand here (number 1)"),
         (f"store: [{'x' * 5000}]\n", f"4:8: store: input should be a path\n  store: [{'x' * 152}\n         ^"),
-        (f"{'x' * 900}: 1\n", f"4:1: unknown key '{'x' * 56}...; here may stand: consensus"),
+        (f"{'x' * 900}: 1\n", f"4:1: unknown key '{'x' * 56}...; here may stand: audit, consensus"),
     ],
 )
 def test_a_mistake_has_its_place_and_its_words(refused, more, said):
@@ -449,6 +449,13 @@ def test_a_key_where_the_name_of_its_variable_belongs_is_refused_and_not_repeate
     said = refused(f"{ONE}    api_key_env: {value}\n")
     assert "e.g. OPENAI_API_KEY" in said or "name the variable in 'api_key_env'" in said
     assert value not in said
+
+
+@pytest.mark.parametrize(
+    "address", ["http://h:99999/v1", "http://h:abc/v1", "http://a..b/v1", "http://[::1/v1", "http://h/\u4e16/v1"]
+)
+def test_an_address_that_nothing_can_be_sent_to_is_refused(refused, address):
+    assert "this address cannot be reached" in refused(f'{ONE}    api_base: "{address}"\n')
 
 
 def test_a_password_in_an_address_is_refused_and_not_repeated(refused):

@@ -9,9 +9,9 @@ import krippendorff
 import numpy as np
 import pytest
 
-from consensus.agreement import Panel, krippendorff_alpha, pairwise_agreement
-from consensus.flips import mean_repeat_flip_rate, repeat_disagreement
-from consensus.position import (
+from consensus.statistics.agreement import Panel, krippendorff_alpha, pairwise_agreement
+from consensus.statistics.flips import mean_repeat_flip_rate, repeat_disagreement
+from consensus.statistics.position import (
     Swaps,
     first_share,
     mcnemar,
@@ -21,8 +21,8 @@ from consensus.position import (
     primacy_rate,
     recency_rate,
 )
-from consensus.rates import abstention_rate, accuracy, tie_rate
-from consensus.votes import Cells
+from consensus.statistics.rates import abstention_rate, accuracy, tie_rate
+from consensus.statistics.votes import Cells
 from tests.consensus.recorded import cells_of, read, recorded_votes
 
 # Of the first repetition on MT-Bench, from the authors' log files: readable answers, and how many of them are "consistent".

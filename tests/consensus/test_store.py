@@ -53,6 +53,7 @@ def test_a_vote_comes_back_with_everything_it_had(store):
         "stop",
         Spent(10, 5, 0.25, 1.5, 2),
         2.5,
+        fingerprint="fp_1",
     )
     store.add(CYCLE.name, HASHES, [vote])
     (row,) = store.votes(CYCLE.name)
@@ -76,6 +77,7 @@ def test_a_vote_comes_back_with_everything_it_had(store):
         "finish_reason": "stop",
         "attempts": 2,
         "margin": 2.5,
+        "fingerprint": "fp_1",
     }
 
 

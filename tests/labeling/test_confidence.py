@@ -9,11 +9,11 @@ import pytest
 
 from consensus.cli import main
 from consensus.errors import UsageError
-from consensus.nouns import Reason, Verdict
+from consensus.nouns import Ballot, Failure, Reason, Shown, Verdict
 from consensus.stops import Stops
 from consensus.store import Store
 from labeling.confidence import complete_pairs
-from labeling.cycle_run import hashes
+from labeling.cycle_run import begin, conclude, hashes
 from labeling.reply import verdict_margin
 from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
@@ -86,6 +86,36 @@ def test_labels_that_a_killed_run_did_not_write_are_made_by_the_next(tmp_path):
         assert labels(store, "main") == labeled
 
 
+def test_another_confidence_asks_the_labels_of_earlier_runs_again(tmp_path):
+    """A label is kept only as long as the votes that are there now are as sure as is asked for now."""
+    pilot, cycle = cycles(tmp_path)
+    stricter = cycles(tmp_path, confidence=0.9999)[1]
+    with Store(cycle.store) as store:
+        label_cycle(store, pilot, pairs(N))
+        label_cycle(store, cycle, pairs(N))
+        sure = [name for name, label in labels(store, "main").items() if label.reason is Reason.CONFIDENT]
+        store.register(stricter, Rubric.of(stricter).system)
+        conclude(store, stricter, Rubric.of(stricter))
+        again = labels(store, "main")
+    assert sure
+    assert all(again[name].reason is Reason.TOO_FEW_VOTES for name in sure)
+
+
+def test_a_posterior_of_other_judges_is_not_rested_on(tmp_path):
+    """It was kept by a run that could not begin, and then a judge of the same name became another."""
+    pilot, cycle = cycles(tmp_path)
+    worse = cycle.model_dump(mode="json")
+    worse["judges"][0]["extra"]["accuracy"] = 0.5
+    other = cycle_of(worse["judges"], store=pilot.store, cycle=worse["cycle"], sampling=worse["sampling"])
+    with Store(cycle.store) as store:
+        label_cycle(store, pilot, pairs(N))
+        store.register(cycle, Rubric.of(cycle).system)
+        begin(store, cycle, Rubric.of(cycle))
+        assert Stops(store).posterior("main")
+        store.register(other, Rubric.of(other).system)
+        assert Stops(store).posterior("main") is None
+
+
 def test_where_judging_stopped_early_only_the_audit_share_teaches(tmp_path):
     """Pairs that have all votes although it might have stopped are the hard ones."""
     _, cycle = cycles(tmp_path, stop="settled")
@@ -96,6 +126,18 @@ def test_where_judging_stopped_early_only_the_audit_share_teaches(tmp_path):
         taught = len(list(complete_pairs(store, cycle, asked, None)))
     assert 0.05 * N < taught < 0.16 * N
     assert taught < complete
+
+
+def test_a_failed_ballot_of_the_pilot_costs_its_pair_and_no_other(tmp_path):
+    pilot, cycle = cycles(tmp_path)
+    with Store(cycle.store) as store:
+        label_cycle(store, pilot, pairs(N))
+        asked = hashes(cycle, Rubric.of(cycle))
+        store.db.execute("DELETE FROM votes WHERE pair_id = 'pair-7' AND judge = 'two'")
+        assert len(list(complete_pairs(store, cycle, asked, None))) < N / 2  # as if it had stopped early
+        failure = Failure(Ballot("pair-7", "two", Shown.AB), "timeout", "none in time")
+        store.add("pilot", asked, [failure])
+        assert len(list(complete_pairs(store, cycle, asked, None))) == N - 1
 
 
 def test_the_command_says_what_it_saved_and_what_that_changes(tmp_path, capsys):

@@ -141,19 +141,73 @@ def test_a_gateway_is_asked_with_its_own_name_and_key(transport, template, model
     assert received.headers["authorization"] == "Bearer sk-gateway"
 
 
+# Response caches
+
+
+@both_transports
+def test_a_gateway_is_told_to_answer_from_no_cache(transport):
+    """The LiteLLM proxy in the body, Bifrost by a key that no other request has, under which it keeps nothing."""
+    server = Server(openai_reply(VERDICT_A, model="gpt-4o"))
+    with running(server):
+        ask(f"{server.url}/v1", GPT, transport)
+        ask(f"{server.url}/v1", GPT, transport, fresh=False)
+    told, plain = server.received
+    assert told.body == {**plain.body, "cache": {"no-cache": True}}
+    assert told.headers["x-bf-cache-key"] == told.headers["x-client-request-id"]
+    assert told.headers["x-bf-cache-no-store"] == "true"
+    assert not [name for name in plain.headers if name.startswith("x-bf-")]
+
+
+@both_transports
+def test_what_a_judge_sends_of_its_own_stays(transport):
+    server = Server(openai_reply(VERDICT_A, model="gpt-4o"))
+    with running(server):
+        ask(f"{server.url}/v1", GPT | {"extra": {"seed": 7, "extra_body": {"user_tier": "x"}}}, transport)
+    (received,) = server.received
+    assert (received.body["seed"], received.body["user_tier"]) == (7, "x")
+    assert received.body["cache"] == {"no-cache": True}
+
+
+@both_transports
+def test_a_judge_with_an_address_of_its_own_is_asked_as_ever(transport):
+    """Behind no gateway stands no cache, and a provider may refuse words that it does not know."""
+    server = Server(openai_reply(VERDICT_A, model="gpt-4o"))
+    with running(server):
+        ask("http://127.0.0.1:9/v1", GPT | {"api_base": f"{server.url}/v1"}, transport)
+    (received,) = server.received
+    assert "cache" not in received.body
+    assert not [name for name in received.headers if name.startswith("x-bf-")]
+
+
+@pytest.mark.slow
+def test_the_proxys_cache_answers_a_repeat_only_if_it_may(proxy, backends):
+    """The same request three times: the second is served from the cache, unless it says that it wants none."""
+    before = len(backends["claude"].received)
+    asked = [ask(proxy, CLAUDE, "fast", fresh=fresh) for fresh in (False, False, True, True)]
+    assert {type(vote) for vote in asked} == {Vote}
+    assert len(backends["claude"].received) - before == 3
+    assert all("cache" not in received.body for received in backends["claude"].received)
+
+
 # The real proxy
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory) -> Iterator[str]:
-    """The address of a LiteLLM proxy: both GPTs behind it are broken and fall back to Gemini, Claude works."""
+def backends() -> dict[str, Server]:
+    """What stands behind the proxy and can be looked into."""
+    return {"claude": Server(anthropic_reply(VERDICT_A))}
+
+
+@pytest.fixture(scope="module")
+def proxy(tmp_path_factory, backends) -> Iterator[str]:
+    """The address of a LiteLLM proxy with a cache: both GPTs behind it are broken and fall back to Gemini, Claude works."""
     broken = Server(Reply(openai_error("The server had an error", "server_error"), 500))
     limited = Server(Reply(openai_error("Rate limit reached", "tokens"), 429, {"retry-after": "7"}))
     gemini, mini = (
         Server(vllm_reply(VERDICT_A, model="gemini-2.5-pro")),
         Server(openai_reply(VERDICT_A, model="gpt-5-mini")),
     )
-    claude = Server(anthropic_reply(VERDICT_A))
+    claude = backends["claude"]
     executable = _executable()
     with running(broken, limited, gemini, mini, claude):
         config = {
@@ -167,6 +221,8 @@ def proxy(tmp_path_factory) -> Iterator[str]:
             ],
             "litellm_settings": {
                 "num_retries": 0,
+                "cache": True,
+                "cache_params": {"type": "local"},
                 "request_timeout": CALL_S,
                 "fallbacks": [
                     {"openai/gpt-4o": ["google/gemini-2.5-pro"]},

@@ -119,6 +119,7 @@ def test_header_names_come_in_small_letters():
     ("encoding", "packed"),
     [
         (b"gzip", gzip.compress(BODY)),
+        (b"GZIP", gzip.compress(BODY)),
         (b"deflate", zlib.compress(BODY)),
         (b"deflate", zlib.compress(BODY)[2:-4]),  # without the envelope, as some servers send it
     ],
@@ -140,16 +141,56 @@ def test_a_body_without_a_length_ends_with_the_connection():
     assert posted(Bytes(TO_THE_END, then_close=True))[0].content == BODY
 
 
-@pytest.mark.parametrize("data", [b"", PLAIN[:20], PLAIN[:-3], CHUNKED[:-5]])
+HALF_HEAD = b"HTTP/1.1 200 OK\r\nServer: x\r\nDate: y\r\n"
+ONLY_EARLY = EARLY[: EARLY.index(PLAIN)]
+
+
+@pytest.mark.parametrize("data", [b"", PLAIN[:20], PLAIN[:-3], CHUNKED[:-5], HALF_HEAD, ONLY_EARLY])
 def test_a_connection_that_ends_too_early_is_an_error(data):
     (found,) = posted(Bytes(data, then_close=True))
     assert isinstance(found, ConnectionResetError)
     assert "before its answer was complete" in str(found)
 
 
-def test_what_is_no_http_is_an_error():
-    (found,) = posted(Bytes(b"SSH-2.0-OpenSSH_9.2\r\n"))
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+
+
+@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH_9.2\r\n", SWITCH])
+def test_what_is_no_http_is_an_error(data, caplog):
+    (found,) = posted(Bytes(data))
     assert "no HTTP" in str(found)
+    assert not caplog.records  # asyncio logs what a protocol lets through
+
+
+def test_a_body_without_a_head_line_ends_with_the_connection():
+    assert posted(Bytes(b"HTTP/1.1 200 OK\r\n\r\n" + BODY, then_close=True))[0].content == BODY
+
+
+def test_what_follows_a_body_does_not_say_how_to_read_it():
+    server = Bytes(CHUNKED[:-2] + b"Content-Encoding: gzip\r\n\r\n")
+    assert posted(server)[0].content == BODY
+
+
+def test_a_connection_whose_request_was_answered_before_it_was_sent_is_not_used_again():
+    connections = 0
+
+    async def too_large(reader, writer):
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n")
+
+    async def go():
+        client = Direct()
+        server = await asyncio.start_server(too_large, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        found = [(await client.post(url, {}, bytes(20_000_000), timeout_s=5)).status for _ in range(2)]
+        await client.close()
+        server.close()
+        return found
+
+    assert asyncio.run(go()) == [413, 413]
+    assert connections == 2
 
 
 def test_a_connection_that_the_server_will_close_is_not_used_again():

@@ -14,6 +14,7 @@ import pytest
 
 from consensus.cycle import Price
 from consensus.cyclefile import load
+from consensus.errors import UsageError
 from consensus.nouns import Ballot, Failure, Pair, Shown, Verdict, Vote
 from consensus.rule import Rule
 from consensus.sequence import Seat
@@ -465,6 +466,24 @@ def test_a_line_break_behind_a_key_is_not_part_of_it(name, transport, monkeypatc
     assert answer.text == VERDICT_A
 
 
+@pytest.mark.parametrize("key", ["sk-12\u2026", "sk-12\nsk-34"])
+def test_a_key_that_no_header_can_hold_is_named_and_not_repeated(key, monkeypatch):
+    monkeypatch.setenv("BROKEN_KEY", key)
+    with pytest.raises(UsageError, match="BROKEN_KEY holds a character") as refused:
+        asyncio.run(answered("openai", "fast", openai_reply(VERDICT_A), api_key_env="BROKEN_KEY"))
+    assert "12" not in str(refused.value)
+
+
+def test_a_header_that_cannot_be_sent_is_a_failure_of_the_judge():
+    async def go():
+        async with Server(openai_reply(VERDICT_A)) as server, opened("openai", server) as judge:
+            judge.transport.call.headers["x-team"] = "\u4e16"
+            return await judge.ask(PAIR, Ballot("p1", judge.name, Shown.AB))
+
+    found = asyncio.run(go())
+    assert (found.kind, found.retry, found.fatal) == ("bad_request", False, True)
+
+
 # Same answer
 
 
@@ -532,7 +551,8 @@ ANSWERS = [
 @pytest.mark.parametrize(("name", "transport", "reply", "expected"), ANSWERS)
 def test_a_reply_becomes_the_same_answer_on_both_transports(name, transport, reply, expected):
     found, received = asyncio.run(answered(name, transport, reply))
-    assert found == expected
+    body = reply.body if isinstance(reply, Reply) else reply
+    assert found == replace(expected, fingerprint=body.get("system_fingerprint"))
     assert len(received) == 1
 
 
