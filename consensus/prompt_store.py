@@ -52,24 +52,25 @@ class Prompts:
         Raises:
             UsageError: completions were drawn for another sample.
         """
-        content = digest([[prompt.prompt_id, prompt.weight] for prompt in prompts])
+        at = utc_now()
+        rows = [prompt_row(cycle, prompt, at) for prompt in prompts]
+        content = digest([[str(row[name]) for name in PROMPT_COLUMNS] for row in rows])
         known = "SELECT content_hash FROM samples WHERE cycle = ? ORDER BY rowid DESC LIMIT 1"
         before = self._one(known, cycle)
-        if before == content:
+        note = [cycle, content, *(as_json(about[name]) for name in ("drawn", "read", "masked")), at]
+        if before == content:  # perhaps drawn by other settings, which is noted
+            self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", note)
             return False
         if before and self._one("SELECT 1 FROM completions WHERE cycle = ? LIMIT 1", cycle):
             raise UsageError(
-                f"cycle {cycle!r} has completions for prompts that were sampled differently; mixing the two would leave their "
-                "weights without a meaning: give the new cycle a name of its own (cycle.name=...), or change the files and "
-                "'input.prompts' back"
+                f"cycle {cycle!r} has completions for prompts that were sampled or masked differently; mixing the two would "
+                "leave them without a meaning: give the new cycle a name of its own (cycle.name=...), or change the files and "
+                "'input:' back"
             )
-        at = utc_now()
-        batch = pa.Table.from_pylist([prompt_row(cycle, prompt, at) for prompt in prompts], PROMPTS)
         with self._store.transaction():
             self._db.execute("DELETE FROM prompts WHERE cycle = ?", [cycle])
-            self._store.append("prompts", batch)
-            values = [cycle, content, *(as_json(about[name]) for name in ("drawn", "read", "masked")), at]
-            self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", values)
+            self._store.append("prompts", pa.Table.from_pylist(rows, PROMPTS))
+            self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", note)
         return True
 
     def sample(self, cycle: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 -- From traces to pairs: prompts that were sampled, how, and the completions that were drawn for them.
 CREATE TABLE samples (             -- how a cycle's prompts were drawn; the last one is the one they belong to
     cycle VARCHAR NOT NULL,
-    content_hash VARCHAR NOT NULL, -- of the prompts and their weights
+    content_hash VARCHAR NOT NULL, -- of the prompts, with all that is known of them
     drawn JSON NOT NULL,           -- the design, the strata in numbers
     read JSON NOT NULL,            -- what came of the files
     masked JSON NOT NULL,          -- kinds of what was masked: how often

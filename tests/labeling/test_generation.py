@@ -179,7 +179,7 @@ def test_another_sample_takes_the_place_of_the_first_until_completions_are_drawn
         refuse_stale(store, large)
     with Store() as store:
         generated(store, small)
-        with pytest.raises(UsageError, match="sampled differently"):
+        with pytest.raises(UsageError, match="sampled or masked differently"):
             ingest_traces(store, large, large.input.traces)
 
 
@@ -221,3 +221,21 @@ def test_a_new_panel_judges_the_pairs_of_an_old_cycle_and_pays_for_no_completion
         assert store.spent(new.name) == 0 < store.spent(old.name)
         with pytest.raises(UsageError, match="no other cycle 'nobody' with pairs; there is"):
             store.share_pairs("nobody", new.name)
+
+
+def test_masking_what_only_the_answers_hold_replaces_them_and_settings_that_change_nothing_are_no_hindrance(tmp_path):
+    traces = rows(4)
+    for row in traces:
+        row["messages"][2]["content"] += " Ask jane@example.org."
+    bare, masked, more = (
+        traced(tmp_path, traces, {}, input={"redact": kinds}) for kinds in ([], ["email"], ["email", "phone"])
+    )
+    with Store() as store:
+        store.register(bare, "rubric")
+        ingest_traces(store, bare, bare.input.traces)
+        assert ingest_traces(store, masked, masked.input.traces).new
+        assert all("[EMAIL_1]" in p.production[0]["content"] for p in Prompts(store).all(masked.name))
+        with pytest.raises(UsageError, match="redact: "):
+            refuse_stale(store, more)
+        assert not ingest_traces(store, more, more.input.traces).new
+        refuse_stale(store, more)
