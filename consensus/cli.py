@@ -18,7 +18,10 @@ app = App(
     name="consensus", help=HELP, help_format="plaintext", version="0.1.0", default_parameter=Parameter(negative=())
 )
 app.command(
-    "labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs and recorded votes into the store."
+    "labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs, votes, or production traces."
+)
+app.command(
+    "labeling.commands.generate:generate", name="generate", group=LOOP, help="Draw completions, and form the pairs."
 )
 app.command("labeling.commands.label:label", name="label", group=LOOP, help="Ask the judges; goes on where it was.")
 app.command(

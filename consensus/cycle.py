@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -13,6 +14,10 @@ from consensus.nouns import digest
 from consensus.rule import Rule
 
 PAIR_COLUMNS = ("pair_id", "prompt", "completion_a", "completion_b", "category", "gold")
+TRACE_COLUMNS = (
+    *("prompt", "completion", "tools", "model", "started_at", "ended_at"),
+    *("trace_id", "span_id", "conversation_id", "tags", "outcomes"),
+)
 MOST_JUDGES = 16  # the view `labels` packs a pair's votes into one number, six bits a judge
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 SECRET = re.compile(
@@ -90,14 +95,14 @@ class Price(Section):
         return Price(input=self.input * self.batch, output=self.output * self.batch, cached_input=cached, batch=1)
 
 
-class Judge(Section):
-    """A model and how to ask it."""
+class Endpoint(Section):
+    """A model and how to reach and ask it."""
 
-    provider: Name = Field(
-        description="anthropic, openai, google, any other provider litellm knows; simulated; or recorded (never called)"
-    )
+    word: ClassVar[str] = "model"  # what messages call it
+
+    provider: Name = Field(description="anthropic, openai, google, any other provider litellm knows; or simulated")
     model: Name = Field(description="the provider's own name for the model")
-    name: Name | None = Field(default=None, description="what the judge is called in tables; by default the model")
+    name: Name | None = Field(default=None, description="what it is called in tables; by default the model")
     api_base: Url | None = Field(default=None, description="an OpenAI-compatible endpoint, e.g. vLLM")
     api_key_env: EnvironmentName | None = Field(default=None, description="environment variable that holds the key")
     temperature: float | None = Field(default=0.0, ge=0, le=2, description="null asks without one")
@@ -106,18 +111,28 @@ class Judge(Section):
     tpm: float | None = Field(default=None, gt=0, description="tokens per minute, prompt and reply")
     max_parallel: int = Field(default=32, ge=1, description="calls in flight at most")
     price: Price | None = Field(default=None, description="by default from litellm's price map")
-    fallbacks: tuple[str, ...] = Field(default=(), description="other models whose answer counts as this judge's")
+    fallbacks: tuple[str, ...] = Field(default=(), description="other models whose answer counts as this one's")
     extra: dict[str, Any] = Field(default_factory=dict, description="further request parameters, sent as they are")
 
     @property
     def label(self) -> str:
-        """The judge's name in tables and in the store."""
+        """Its name in tables and in the store."""
         return self.name or self.model
 
     @property
     def called(self) -> bool:
-        """Whether the judge is asked at all; a recorded one is not."""
+        """Whether it is asked at all; a recorded judge is not."""
         return self.provider != "recorded"
+
+
+class Judge(Endpoint):
+    """A model that judges."""
+
+    word: ClassVar[str] = "judge"
+
+    provider: Name = Field(
+        description="anthropic, openai, google, any other provider litellm knows; simulated; or recorded (never called)"
+    )
 
     def identity(self, rubric: str) -> dict[str, Any]:
         """What makes a vote this judge's vote; how it is reached (address, key, limits) does not."""
@@ -174,21 +189,105 @@ class CycleName(Section):
     seed: int = Field(default=0, description="decides fences and every random choice")
 
 
+class Prompts(Section):
+    """Which prompts of the traces are judged."""
+
+    size: int | None = Field(default=None, ge=1, description="prompts to draw; by default all that differ")
+    by: tuple[Name, ...] = Field(
+        default=(),
+        description="fields whose values make a stratum: model, tags, outcome.NAME, or a name in the metadata",
+    )
+    floor: int = Field(default=1, ge=0, description="prompts from every stratum that has so many")
+    order: Literal["uniform", "newest"] = Field(
+        default="uniform", description="newest: no probability sample, so its prompts have no weights"
+    )
+    since: datetime | None = Field(default=None, description='of the start of a call, e.g. "2026-10-01"; UTC')
+    until: datetime | None = Field(default=None, description="not included")
+    near: float | None = Field(
+        default=0.9, gt=0, lt=1, description="similarity from which two prompts are one; null compares them exactly"
+    )
+    cut: Literal["turn", "user"] = Field(
+        default="turn", description="where the answer begins: behind the last turn of user or tool, or of the user"
+    )
+
+    @field_validator("since", "until")
+    @classmethod
+    def _in_utc(cls, time: datetime | None) -> datetime | None:
+        return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
+
+
+Masked = Literal["email", "phone", "card", "iban", "ip", "secret"]
+
+
 class Input(Section):
-    """Files to ingest; relative to the cycle file."""
+    """What to ingest; files are relative to the cycle file."""
 
     pairs: Path | None = Field(default=None, description="prompt and two completions a row: JSONL, JSON, CSV, Parquet")
     votes: Path | None = Field(default=None, description="recorded votes: JSONL, JSON, CSV, Parquet")
     columns: dict[str, str] = Field(
         default_factory=dict, description="our name of a pair's column: the file's, where they differ"
     )
+    cycle: Name | None = Field(default=None, description="a cycle of the same store whose pairs are judged again")
+    traces: tuple[Path, ...] = Field(default=(), description="exports of production traces, a file or several")
+    trace_columns: dict[str, str] = Field(
+        default_factory=dict, description="our name of a trace's column: the file's, where they differ"
+    )
+    prompts: Prompts = Prompts()
+    redact: tuple[Masked, ...] = Field(
+        default=(), description="kinds of secrets and personal data that are masked before anything is stored"
+    )
 
-    @field_validator("columns")
+    @field_validator("traces", mode="before")
     @classmethod
-    def _known(cls, columns: dict[str, str]) -> dict[str, str]:
-        if unknown := sorted(columns.keys() - set(PAIR_COLUMNS)):
-            raise ValueError(f"{unknown[0]!r} is no column of a pair; those are {', '.join(PAIR_COLUMNS)}")
+    def _one_or_several(cls, files: Any) -> Any:
+        return [files] if isinstance(files, (str, Path)) else files
+
+    @field_validator("columns", "trace_columns")
+    @classmethod
+    def _known(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        what, known = ("trace", TRACE_COLUMNS) if info.field_name == "trace_columns" else ("pair", PAIR_COLUMNS)
+        if unknown := sorted(columns.keys() - set(known)):
+            raise ValueError(f"{unknown[0]!r} is no column of a {what}; those are {', '.join(known)}")
         return columns
+
+
+class Generation(Endpoint):
+    """The model whose completions are compared, and how they are drawn and paired."""
+
+    word: ClassVar[str] = "generation model"
+
+    temperature: float | None = Field(default=1.0, ge=0, le=2, description="null asks without one")
+    n: int = Field(default=4, ge=1, le=256, description="completions of each prompt")
+    seeds: bool = Field(
+        default=True, description="send a seed of its own with every draw, where the provider takes one"
+    )
+    system_prompt: str | None = Field(default=None, min_length=1, description="in place of the traces' own")
+    tools: bool = Field(default=True, description="send the tools that the trace had")
+    production: bool = Field(default=True, description="the answer that production gave is a candidate, too")
+    pairing: Literal["all", "some", "production", "round"] = Field(
+        default="all", description="which completions meet: every two; so many of those; each the production's; a round"
+    )
+    pairs_per_prompt: int | None = Field(default=None, ge=1, description="with some: how many")
+
+    @model_validator(mode="after")
+    def _says_how_many(self) -> Generation:
+        if (self.pairing == "some") != (self.pairs_per_prompt is not None):
+            raise Misfit("'pairing: some' and 'pairs_per_prompt' go together", "generation", "pairing")
+        if self.pairing == "production" and not self.production:
+            raise Misfit("'pairing: production' needs 'production: true'", "generation", "production")
+        if self.provider == "recorded":
+            raise Misfit("a recorded model draws nothing; give the pairs under 'input:'", "generation", "provider")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """What makes a completion this model's completion; how it is reached does not, nor how many are drawn."""
+        same = {"provider", "model", "temperature", "max_tokens", "extra", "seeds", "system_prompt", "tools"}
+        return self.model_dump(mode="json", include=same)
+
+    @property
+    def config_hash(self) -> str:
+        """Part of a completion's key, so that two settings of one model are never mixed."""
+        return digest(self.identity())[:12]
 
 
 class Rubric(Section):
@@ -251,6 +350,7 @@ class Cycle(Section):
     cycle: CycleName = CycleName()
     store: Path = Field(default=Path("consensus.duckdb"), description="the DuckDB file; relative to the cycle file")
     input: Input = Input()
+    generation: Generation | None = None
     rubric: Rubric = Rubric()
     consensus: Consensus = Consensus()
     sampling: Sampling = Sampling()
@@ -266,8 +366,7 @@ class Cycle(Section):
         for seat, name in enumerate(names):
             if name in names[:seat]:
                 raise Misfit(f"two judges are called {name!r}; give one of them a 'name'", "judges", seat)
-        nobody = sorted((self.limits.__pydantic_extra__ or {}).keys() - {judge.provider for judge in self.judges})
-        if nobody:
+        if nobody := sorted((self.limits.__pydantic_extra__ or {}).keys() - self.providers):
             raise ValueError(f"limits.{nobody[0]}: no judge has this provider, and it is no setting of 'limits'")
         if (self.sampling.judges_per_pair or 0) > len(names):
             raise Misfit(
@@ -282,6 +381,11 @@ class Cycle(Section):
                 "min_agree",
             )
         return self
+
+    @property
+    def providers(self) -> set[str]:
+        """The providers of the judges, and of the model that is trained."""
+        return {judge.provider for judge in self.judges} | ({self.generation.provider} if self.generation else set())
 
     def account(self, provider: str) -> Account:
         """What the provider allows; nothing is limited where the file says nothing."""

@@ -119,7 +119,8 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
         except RuntimeError:
             raise UsageError(f"there is no home folder for {str(value)!r}") from None
 
-    files = {name: root(path) for name, path in cycle.input if isinstance(path, Path)}
+    files: dict[str, Any] = {name: root(path) for name, path in cycle.input if isinstance(path, Path)}
+    files["traces"] = tuple(root(path) for path in cycle.input.traces)
     return cycle.model_copy(
         update={
             "store": root(cycle.store),

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, Protocol
 
 import orjson
+from typing_extensions import TypeVar
 
 Text = str | list[dict[str, Any]]
 """A prompt or completion: plain text, or chat messages in OpenAI's form (tool calls included)."""
@@ -106,6 +107,22 @@ class Ballot:
     shown: Shown
     repeat: int = 0
 
+    @property
+    def addressee(self) -> str:
+        """Whom it is put to."""
+        return self.judge
+
+
+class Asked(Protocol):
+    """One thing that is asked of one model: a ballot of a judge, a draw of the model that is trained."""
+
+    @property
+    def addressee(self) -> str:
+        """Whom it is put to, by its name."""
+
+
+AskedT = TypeVar("AskedT", bound=Asked, default=Ballot)
+
 
 @dataclass(frozen=True, slots=True)
 class Spent:
@@ -153,10 +170,11 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A ballot that got no answer: neither an abstention nor a tie, and never counted.
+class Failure(Generic[AskedT]):
+    """A ballot (or a draw) that got no answer: neither an abstention nor a tie, and never counted.
 
     Attributes:
+        ballot: what was asked.
         kind: a short word to count by: rate_limit, server_error, timeout, connection, bad_reply, empty, wrong_model,
             auth, bad_request; of batches also expired, canceled, missing.
         message: what the provider or the network said, with as much of the body as helps.
@@ -165,7 +183,7 @@ class Failure:
         retry_after_s: the wait that the provider asked for, in seconds.
     """
 
-    ballot: Ballot
+    ballot: AskedT
     kind: str
     message: str
     spent: Spent = Spent()

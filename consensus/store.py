@@ -47,6 +47,16 @@ class Labeled:
 
 
 @dataclass(frozen=True, slots=True)
+class TwoLabels:
+    """One pair in two cycles: the side (a or b) that each keeps, None where it keeps none; and the gold, if any."""
+
+    prompt_id: str
+    verdict: str | None
+    other: str | None
+    gold: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JudgeTally:
     """What one judge did in a cycle. Tokens and dollars include calls that failed; cost is None without a price.
 
@@ -205,6 +215,24 @@ class Store:
         self.db.commit()
         return (added[0] if added else 0), sorted(row[0] for row in clash)
 
+    def share_pairs(self, source: str, cycle: str) -> tuple[int, int]:
+        """Judge the pairs of another cycle in this one, too: how many it has, and how many of them are new here.
+
+        Raises:
+            UsageError: there is no such cycle, or it has no pairs.
+        """
+        shared = self.pair_count(source)
+        if source == cycle or not shared:
+            known = [row[0] for row in self.db.execute("SELECT DISTINCT cycle FROM cycle_pairs ORDER BY 1").fetchall()]
+            there = ", ".join(name for name in known if name != cycle) or "none"
+            raise UsageError(f"input.cycle: the store has no other cycle {source!r} with pairs; there is {there}")
+        added = self.db.execute(
+            "INSERT INTO cycle_pairs SELECT ?, pair_id, order_byte, seat_byte FROM cycle_pairs WHERE cycle = ? AND pair_id NOT IN "
+            "(SELECT pair_id FROM cycle_pairs WHERE cycle = ?) ORDER BY rowid",
+            [cycle, source, cycle],
+        ).fetchone()
+        return shared, added[0] if added else 0
+
     def add(self, cycle: str, config_hashes: dict[str, str], results: Sequence[Vote | Failure]) -> None:
         """Append votes and failures in one transaction; the labeler never asks what is stored already."""
         votes = [vote_row(cycle, config_hashes, r) for r in results if isinstance(r, Vote)]
@@ -352,6 +380,16 @@ class Store:
                     pair_of(row), Label(Verdict(verdict) if verdict else None, Reason(reason), support, n_votes)
                 )
 
+    def label_pairs(self, cycle: str, other: str) -> list[TwoLabels]:
+        """The kept sides of two cycles on the pairs that both have, in the order the pairs came."""
+        rows = self.db.execute(
+            "SELECT p.prompt_id, CASE WHEN l.kept THEN l.verdict END, CASE WHEN o.kept THEN o.verdict END, p.gold "
+            "FROM (SELECT * FROM labels WHERE cycle = ?) l JOIN (SELECT * FROM labels WHERE cycle = ?) o USING (pair_id) "
+            "JOIN pairs p USING (pair_id) ORDER BY p.rowid",
+            [cycle, other],
+        ).fetchall()
+        return [TwoLabels(*row) for row in rows]
+
     def pair_columns(self, cycle: str) -> pa.Table:
         """The cycle's pairs in the order they came, in columns.
 
@@ -454,10 +492,11 @@ class Store:
         return self.db.execute(sql, [cycle]).fetchall()
 
     def spent(self, cycle: str) -> float:
-        """US dollars spent in the cycle so far, its side runs included; calls without a known price count nothing."""
+        """US dollars spent in the cycle so far, completions and side runs included; calls without a known price count nothing."""
         own = "cycle = $cycle OR cycle IN (SELECT name FROM side_runs WHERE cycle = $cycle)"
-        both = f"SELECT cost_usd FROM votes WHERE {own} UNION ALL SELECT cost_usd FROM failures WHERE {own}"
-        found = self.db.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM ({both})", {"cycle": cycle}).fetchone()
+        paid = ("votes", "failures", "completions", "completion_failures")
+        each = " UNION ALL ".join(f"SELECT cost_usd FROM {table} WHERE {own}" for table in paid)
+        found = self.db.execute(f"SELECT coalesce(sum(cost_usd), 0) FROM ({each})", {"cycle": cycle}).fetchone()
         return float(found[0]) if found else 0.0
 
     def gold_matches(self, cycle: str) -> list[tuple[str, bool]]:

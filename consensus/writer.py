@@ -5,15 +5,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from consensus.nouns import Failure, Vote
-
-Result = Vote | Failure
+Result = TypeVar("Result")
 
 
-class Writer:
-    """Appends votes and failures in batches, from a thread of its own; a context manager.
+class Writer(Generic[Result]):
+    """Appends votes and failures, or other results, in batches, from a thread of its own; a context manager.
 
     What was added is on disk `every` seconds later, plus the commit itself: a killed process loses no more. At the exit
     everything is written before it returns.

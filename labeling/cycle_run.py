@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +12,16 @@ from consensus.batches import Batches
 from consensus.confident import Confidence
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
-from consensus.live import Live
-from consensus.nouns import Pair
+from consensus.nouns import Failure, Pair, Vote
 from consensus.store import Store
 from consensus.writer import Writer
 from labeling import confidence
 from labeling.labeler import Labeler, Outcome
 from labeling.limits import Budget, Pace
 from labeling.panel import Panel, PanelJudge
-from labeling.plan import Need, Work, needs, open_work, reply_tokens
-from labeling.progress import Progress
+from labeling.plan import Need, Work, needs, open_work
 from labeling.rubric import Rubric
+from labeling.watching import watched
 
 USUAL_PROMPT = 1500  # tokens; only the order of judges depends on it
 
@@ -52,7 +47,7 @@ def call_costs(cycle: Cycle, judges: Mapping[str, PanelJudge]) -> dict[str, floa
     """What a usual call to each judge costs, nothing without a price; None if all are tried equally often."""
     if cycle.sampling.first != "cheapest":
         return None
-    return {name: judge.cost(USUAL_PROMPT, reply_tokens(judge)) or 0.0 for name, judge in judges.items()}
+    return {name: judge.cost(USUAL_PROMPT, judge.reply_tokens) or 0.0 for name, judge in judges.items()}
 
 
 def priced(store: Store, cycle: Cycle, rubric: Rubric, prices: Mapping[str, PanelJudge] | None = None) -> list[Need]:
@@ -131,29 +126,19 @@ async def ask(
         budget = Budget(max_cost, store.spent(errand.payer) + Batches(store).reserved(errand.payer))
         if max_cost is not None:
             refuse_unpriced(panel.judges)
-        with Writer(lambda batch: store.add(cycle.name, judges_hashes, batch)) as writer:
+        writer = Writer[Vote | Failure](lambda batch: store.add(cycle.name, judges_hashes, batch))
+        with writer:
             labeler = Labeler(
                 panel.judges,
                 writer.add,
-                accounts=_accounts(cycle),
+                accounts=accounts(cycle),
                 budget=budget,
                 max_attempts=cycle.limits.max_attempts,
                 seed=cycle.cycle.seed,
             )
-            before = {}
-            for name, lane in labeler.lanes.items():
-                lane.total, before[name] = errand.totals[name]
-            live = Live(cycle.store)
-            progress = Progress(labeler, errand.payer, live, console, before=before, pairs=errand.pairs)
-            shown = asyncio.create_task(progress.run())
-            try:
-                with _interrupts(labeler, console), _frozen_imports():
-                    return await labeler.run(errand.work(reader, panel.judges))
-            finally:
-                shown.cancel()
-                with suppress(asyncio.CancelledError):
-                    await shown
-                live.remove()
+            totals, pairs = errand.totals, errand.pairs
+            async with watched(labeler, cycle.store, errand.payer, console, totals=totals, tasks=pairs):
+                return await labeler.run(errand.work(reader, panel.judges))
 
 
 def begin(store: Store, cycle: Cycle, rubric: Rubric) -> None:
@@ -201,9 +186,9 @@ def _totals(store: Store, cycle: Cycle, rubric: Rubric) -> dict[str, tuple[int, 
     return {name: (max(total, answered.get(name, 0)), answered.get(name, 0)) for name in cycle.judge_names}
 
 
-def _accounts(cycle: Cycle) -> dict[str, Pace]:
+def accounts(cycle: Cycle) -> dict[str, Pace]:
     """The pace of each provider's account."""
-    named = {judge.provider: cycle.account(judge.provider) for judge in cycle.judges}
+    named = {provider: cycle.account(provider) for provider in cycle.providers}
     return {provider: Pace(account.rpm, account.tpm) for provider, account in named.items()}
 
 
@@ -219,17 +204,6 @@ def refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
             f"--max-cost needs a price for every judge, and litellm knows none for {', '.join(unpriced)}; "
             "give it in the cycle file, e.g. price: {input: 0.15, output: 0.6} (US dollars per million tokens)"
         )
-
-
-@contextmanager
-def _frozen_imports() -> Iterator[None]:
-    """Keep the garbage collector from walking litellm's million objects again and again: it cost a fifth of a call."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 def savings(cycle: Cycle, figures: Mapping[str, Any], answered: Mapping[str, int]) -> dict[str, Any]:
@@ -253,30 +227,3 @@ def savings(cycle: Cycle, figures: Mapping[str, Any], answered: Mapping[str, int
                 saved_usd = (saved_usd or 0.0) + max(0.0, share - asked) * judge["cost_usd"] / judge["votes"]
     full = round(share * len(called))
     return {"full": full, "made": made, "saved": max(0, full - made), "saved_usd": saved_usd, "failed": failed}
-
-
-@contextmanager
-def _interrupts(labeler: Labeler, console: Console) -> Iterator[None]:
-    """First Ctrl-C (or SIGTERM): start nothing more. Second: drop what is in flight."""
-    loop, asked = asyncio.get_running_loop(), 0
-
-    def handle() -> None:
-        nonlocal asked
-        asked += 1
-        if asked == 1:
-            in_flight = sum(lane.in_flight for lane in labeler.lanes.values())
-            console.print(f"stopping: waiting for {in_flight} calls in flight; press Ctrl-C again to drop them")
-            labeler.interrupt()
-        else:
-            labeler.drop()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, handle)
-    try:
-        yield
-    finally:
-        for number in signals:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.remove_signal_handler(number)

@@ -38,6 +38,16 @@ class Intake:
     refused: list[BadRow] = field(default_factory=list)
     other_judges: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def found(self) -> bool:
+        """Whether there was anything of use."""
+        return self.read > 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether anything was refused."""
+        return bool(self.refused)
+
     def figures(self) -> dict[str, Any]:
         """As `--json` prints it."""
         refused = [{"row": bad.row, "reason": bad.reason} for bad in self.refused]
@@ -118,8 +128,15 @@ def ingest_votes(store: Store, cycle: Cycle, file: Path, rubric: str) -> Intake:
 
 
 def ingest_input(store: Store, cycle: Cycle, rubric: str, columns: Mapping[str, str] | None = None) -> list[Intake]:
-    """Everything that the cycle file names under `input:`."""
+    """Everything that the cycle file names under `input:`, but traces: those are read when prompts are wanted.
+
+    Raises:
+        UsageError: a file as a whole cannot be read, or there is no cycle to share pairs with.
+    """
     done = []
+    if other := cycle.input.cycle:
+        shared, new = store.share_pairs(other, cycle.name)
+        done.append(Intake(Path(store.path), f"pairs shared with cycle {other!r}", shared, new))
     if cycle.input.pairs:
         done.append(ingest_pairs(store, cycle, cycle.input.pairs, columns))
     if cycle.input.votes:

@@ -1,4 +1,4 @@
-"""The async labeler: open ballots in, votes and failures out.
+"""The async labeler: open ballots in, votes and failures out; or open draws in, completions out.
 
 Each judge has a lane: a queue of ballots and one consumer, which waits for a free place, for the pace and for the budget, and then
 starts the call. Pairs are taken from the plan only as fast as the lanes empty, so that memory grows with what is in flight. A call
@@ -12,11 +12,11 @@ import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, Generic
 
-from consensus.nouns import Ballot, Failure, Spent, Vote
+from consensus.nouns import Failure, Spent
+from labeling.asking import Q, R, Respondent, Task
 from labeling.limits import Budget, Pace, Window
-from labeling.panel import PanelJudge
-from labeling.plan import Work, prompt_tokens, reply_tokens
 from labeling.providers.base import Allowed
 
 LOW, HIGH = 64, 4096  # ballots waiting: take more pairs below LOW in some lane, none above HIGH in any
@@ -26,17 +26,17 @@ DOWN_AFTER = {"fatal": 3, "lost": 3, "refused": 20}  # in a row, without one ans
 
 
 @dataclass(eq=False)
-class Turn:
+class Turn(Generic[Q, R]):
     """A ballot on its way: how often it was tried, and what that cost."""
 
-    work: Work
-    ballot: Ballot
+    work: Task[Q, R]
+    ballot: Q
     attempts: int = 0
     errors: int = 0  # attempts that failed for another reason than a rate limit
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = None
-    last: Failure | None = None  # how the last attempt failed
+    last: Failure[Q] | None = None  # how the last attempt failed
 
     def spent(self, last: Spent) -> Spent:
         """Everything this ballot cost, as of its last attempt."""
@@ -58,10 +58,10 @@ class Turn:
 
 
 @dataclass
-class Lane:
+class Lane(Generic[Q, R]):
     """One judge at work, and its figures."""
 
-    judge: PanelJudge
+    judge: Respondent[Q, R]
     paces: list[Pace]  # its own and its account's, which it shares with the provider's other judges
     follows: bool  # nobody set a limit: the one that the provider's replies name is kept
     window: Window
@@ -72,9 +72,9 @@ class Lane:
     dollars: float = 0.0
     in_flight: int = 0
     down: str | None = None  # why the judge is given up
-    ready: deque[Turn] = field(default_factory=deque)
-    resting: set[Turn] = field(default_factory=set)  # failed, and waiting to be asked again
-    held: Turn | None = None  # taken from the queue, and waiting for the pace or the budget
+    ready: deque[Turn[Q, R]] = field(default_factory=deque)
+    resting: set[Turn[Q, R]] = field(default_factory=set)  # failed, and waiting to be asked again
+    held: Turn[Q, R] | None = None  # taken from the queue, and waiting for the pace or the budget
     queued: int = 0
     bad: Counter[str] = field(default_factory=Counter)  # failures in a row, by what they mean
     hold_until: float = 0.0
@@ -93,7 +93,7 @@ class Lane:
             self.allowed = said
             self.paces[0].allow(said.rpm, said.tpm)
 
-    def put(self, turn: Turn, *, first: bool = False) -> None:
+    def put(self, turn: Turn[Q, R], *, first: bool = False) -> None:
         """Queue a ballot; one that is asked again goes before those never asked."""
         self.ready.appendleft(turn) if first else self.ready.append(turn)
         self.wake.set()
@@ -121,11 +121,12 @@ class Outcome:
         return not (self.down or self.out_of_budget or self.interrupted)
 
 
-class Labeler:
-    """Runs ballots against a panel.
+class Labeler(Generic[Q, R]):
+    """Runs ballots against a panel, or whatever is asked of models one call at a time.
 
     Args:
-        store: called with each vote and failure as it comes; must not block.
+        judges: whoever is asked, by name.
+        store: called with each answer and failure as it comes; must not block.
         accounts: the pace of each provider's account.
         max_attempts: calls for one ballot before it is a failure; rate limits count a fifth.
         seed: for the jitter of waits only.
@@ -133,8 +134,8 @@ class Labeler:
 
     def __init__(
         self,
-        judges: Mapping[str, PanelJudge],
-        store: Callable[[Vote | Failure], None],
+        judges: Mapping[str, Respondent[Q, R]],
+        store: Callable[[R | Failure[Q]], None],
         *,
         accounts: Mapping[str, Pace] | None = None,
         budget: Budget | None = None,
@@ -154,11 +155,11 @@ class Labeler:
         }
         self.budget = budget or Budget()
         self._store, self._max_attempts, self._random = store, max_attempts, random.Random(seed)
-        self._work: Iterator[Work] = iter(())
+        self._work: Iterator[Task[Q, R]] = iter(())
         self._fed = self._out_of_budget = self._interrupted = False
         self._open = self.pairs_begun = 0
         self._over = asyncio.Event()
-        self._calls: dict[Turn, asyncio.Task[None]] = {}
+        self._calls: dict[Turn[Q, R], asyncio.Task[None]] = {}
 
     def interrupt(self) -> None:
         """Start no further call; what is in flight is finished and stored."""
@@ -171,7 +172,7 @@ class Labeler:
         for call in self._calls.values():
             call.cancel()
 
-    async def run(self, work: Iterable[Work]) -> Outcome:
+    async def run(self, work: Iterable[Task[Q, R]]) -> Outcome:
         """Ask everything that is open; what is answered goes to `store` at once."""
         self._work = iter(work)
         self._feed()
@@ -206,12 +207,12 @@ class Labeler:
             self._advance(item)
         self._check_over()
 
-    def _advance(self, work: Work) -> None:
+    def _advance(self, work: Task[Q, R]) -> None:
         """Put the pair's next wave of ballots to their judges; a pair that was begun goes before those that were not."""
-        begun = bool(work.votes)
+        begun = work.begun
         while work.pending == 0 and (wave := work.wave()):
             for ballot in wave:
-                lane = self.lanes[ballot.judge]
+                lane = self.lanes[ballot.addressee]
                 if lane.down:
                     work.given_up.add(ballot)
                     continue
@@ -220,7 +221,7 @@ class Labeler:
                 lane.queued += 1
                 lane.put(Turn(work, ballot), first=begun)
 
-    def _close(self, turn: Turn) -> None:
+    def _close(self, turn: Turn[Q, R]) -> None:
         """A ballot is over, with a vote or without."""
         turn.work.pending -= 1
         if turn.work.pending == 0 and not self._over.is_set():
@@ -232,7 +233,7 @@ class Labeler:
         if self._fed and self._open == 0:
             self._over.set()
 
-    async def _consume(self, lane: Lane, crew: asyncio.TaskGroup) -> None:
+    async def _consume(self, lane: Lane[Q, R], crew: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
         while not lane.down:
             while not lane.ready or lane.in_flight >= lane.window.size:
@@ -254,17 +255,17 @@ class Labeler:
             self._calls[turn] = crew.create_task(self._ask(lane, turn, tokens, most))
             self._feed()
 
-    def _estimate(self, judge: PanelJudge, turn: Turn) -> tuple[int, float]:
+    def _estimate(self, judge: Respondent[Q, R], turn: Turn[Q, R]) -> tuple[int, float]:
         """Tokens a call will use, and dollars it may cost at the most; not worked out where nothing limits them."""
         if self.budget.limit is None and not any(pace.counts_tokens for pace in self.lanes[judge.name].paces):
             return 0, 0.0
-        tokens = prompt_tokens(judge, turn.work.pair, turn.ballot)
-        return tokens + reply_tokens(judge), judge.cost(tokens, judge.config.max_tokens) or 0.0
+        request, reply = judge.tokens(turn.work.subject, turn.ballot)
+        return request + reply, judge.cost(request, judge.config.max_tokens) or 0.0
 
-    async def _ask(self, lane: Lane, turn: Turn, tokens: int, reserved: float) -> None:
+    async def _ask(self, lane: Lane[Q, R], turn: Turn[Q, R], tokens: int, reserved: float) -> None:
         cost, started = None, asyncio.get_running_loop().time()
         try:
-            result = await lane.judge.ask(turn.work.pair, turn.ballot, attempt=turn.attempts + 1)
+            result = await lane.judge.ask(turn.work.subject, turn.ballot, attempt=turn.attempts + 1)
             spent = result.spent
             cost = spent.cost_usd
             if spent.prompt_tokens is not None:
@@ -283,16 +284,16 @@ class Labeler:
             lane.window.refused(asyncio.get_running_loop().time(), started)
         else:
             lane.window.answered()
-        if isinstance(result, Vote):
+        if isinstance(result, Failure):
+            self._failed(lane, turn, result)
+        else:
             lane.votes += 1
             lane.bad.clear()
             self._settle(turn, result)
-        else:
-            self._failed(lane, turn, result)
 
-    def _unless_served_twice(self, lane: Lane, turn: Turn, result: Vote | Failure) -> Vote | Failure:
+    def _unless_served_twice(self, lane: Lane[Q, R], turn: Turn[Q, R], result: R | Failure[Q]) -> R | Failure[Q]:
         """One model never votes twice on a pair: a fallback's vote is refused if its model spoke already, or speaks for itself."""
-        if not isinstance(result, Vote) or result.served_by is None:
+        if isinstance(result, Failure) or result.served_by is None:
             return result
         name, by = lane.judge.name, result.served_by
         if not lane.judge.answers_as(by):
@@ -306,7 +307,7 @@ class Labeler:
         turn.work.served.setdefault(by, name)
         return result
 
-    def _failed(self, lane: Lane, turn: Turn, failure: Failure) -> None:
+    def _failed(self, lane: Lane[Q, R], turn: Turn[Q, R], failure: Failure[Q]) -> None:
         limited = failure.kind == "rate_limit"
         lane.rate_limited += limited
         turn.errors += not limited
@@ -330,14 +331,14 @@ class Labeler:
         if not lane.down and lane.bad[kind] >= DOWN_AFTER[kind]:
             self._give_up(lane, f"{failure.kind}: {failure.message}")
 
-    def _wait(self, turn: Turn, failure: Failure) -> float:
+    def _wait(self, turn: Turn[Q, R], failure: Failure[Q]) -> float:
         """Seconds until the next attempt: what the provider says, or doubling, and jittered either way."""
         if failure.retry_after_s is not None:
             return failure.retry_after_s * (1 + 0.1 * self._random.random()) + 0.05 * self._random.random()
         longest: float = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (turn.attempts - 1))
         return longest * (0.5 + 0.5 * self._random.random())
 
-    def _again(self, lane: Lane, turn: Turn) -> None:
+    def _again(self, lane: Lane[Q, R], turn: Turn[Q, R]) -> None:
         lane.resting.discard(turn)
         if lane.down:
             self._leave(turn)
@@ -345,7 +346,7 @@ class Labeler:
         else:
             lane.put(turn, first=True)
 
-    def _give_up(self, lane: Lane, why: str) -> None:
+    def _give_up(self, lane: Lane[Q, R], why: str) -> None:
         """A judge keeps failing: its open ballots stay unasked, to be asked when the command is run again."""
         lane.down = why
         lane.wake.set()
@@ -353,22 +354,27 @@ class Labeler:
             self._leave(lane.ready.popleft())
         self._feed()
 
-    def _leave(self, turn: Turn) -> None:
+    def _leave(self, turn: Turn[Q, R]) -> None:
         """A ballot is not asked again in this run; what it cost so far is kept."""
         self._keep_cost(turn)
         turn.work.given_up.add(turn.ballot)
         self._close(turn)
 
-    def _keep_cost(self, turn: Turn) -> None:
+    def _keep_cost(self, turn: Turn[Q, R]) -> None:
         if turn.last is not None:
-            self._store(replace(turn.last, spent=turn.spent(turn.last.spent)))
+            self._store(_with_spent(turn.last, turn.spent(turn.last.spent)))
 
-    def _settle(self, turn: Turn, result: Vote | Failure) -> None:
+    def _settle(self, turn: Turn[Q, R], result: R | Failure[Q]) -> None:
         if turn.attempts > 1:
-            result = replace(result, spent=turn.spent(result.spent))
+            result = _with_spent(result, turn.spent(result.spent))
         self._store(result)
-        if isinstance(result, Vote):
-            turn.work.heard(result)
-        else:
+        if isinstance(result, Failure):
             turn.work.given_up.add(turn.ballot)
+        else:
+            turn.work.heard(result)
         self._close(turn)
+
+
+def _with_spent(result: Any, spent: Spent) -> Any:
+    """A vote, a completion or a failure that cost what all attempts together did."""
+    return replace(result, spent=spent)

@@ -14,8 +14,6 @@ from consensus.sequence import Seat, audited, line_up, next_ballots
 from consensus.store import Stored
 from labeling.panel import PanelJudge
 
-REPLY_TOKENS = 110  # a judge's usual reply: the reasoning and the verdict ...
-AXIS_TOKENS = 14  # ... and each axis' scores
 LIKELY_RIGHT = 0.83  # two such judges agree on 72 % of pairs, as measured on production judges
 
 
@@ -43,6 +41,16 @@ class Work:
     given_up: set[Ballot] = field(default_factory=set)
     waiting: set[Ballot] = field(default_factory=set)
     pending: int = 0
+
+    @property
+    def subject(self) -> Pair:
+        """What the ballots are about."""
+        return self.pair
+
+    @property
+    def begun(self) -> bool:
+        """Whether somebody voted already."""
+        return bool(self.votes)
 
     def wave(self) -> list[Ballot]:
         """The ballots to ask next; none if the pair is done, or has to wait for a batch."""
@@ -121,16 +129,6 @@ def open_work(
             yield work
 
 
-def prompt_tokens(judge: PanelJudge, pair: Pair, ballot: Ballot) -> int:
-    """A request's length in tokens, estimated at four characters each."""
-    return sum(len(message["content"]) for message in judge.rubric.messages(pair, ballot, seed=judge.seed)) // 4
-
-
-def reply_tokens(judge: PanelJudge) -> int:
-    """A reply's expected length in tokens."""
-    return min(judge.config.max_tokens, REPLY_TOKENS + AXIS_TOKENS * len(judge.rubric.axes))
-
-
 def needs(work: Iterable[Work], judges: Mapping[str, PanelJudge]) -> list[Need]:
     """What a run costs, judge by judge, as far as it can be known before.
 
@@ -146,22 +144,22 @@ def needs(work: Iterable[Work], judges: Mapping[str, PanelJudge]) -> list[Need]:
             if ballot in item.given_up or ballot in item.waiting:
                 continue
             need, judge = found[ballot.judge], judges[ballot.judge]
-            tokens = prompt_tokens(judge, item.pair, ballot)
+            tokens, reply = judge.tokens(item.pair, ballot)
             need.most_calls += 1
-            need.most_dollars = _plus(need.most_dollars, judge.cost(tokens, reply_tokens(judge)))
+            need.most_dollars = _plus(need.most_dollars, judge.cost(tokens, reply))
             need.ceiling_dollars = _plus(need.ceiling_dollars, judge.cost(tokens, judge.config.max_tokens))
             if ballot in likely:
                 need.calls += 1
                 need.tokens_in += tokens
     for name, need in found.items():
         judge = judges[name]
-        need.tokens_out = need.calls * reply_tokens(judge)
+        need.tokens_out = need.calls * judge.reply_tokens
         need.dollars = judge.cost(need.tokens_in, need.tokens_out)
-        need.seconds = _seconds(need.calls, need.tokens_in + need.tokens_out, judge.config.rpm, judge.config.tpm)
+        need.seconds = least_seconds(need.calls, need.tokens_in + need.tokens_out, judge.config.rpm, judge.config.tpm)
     return list(found.values())
 
 
-def _seconds(calls: int, tokens: int, rpm: float | None, tpm: float | None) -> float | None:
+def least_seconds(calls: int, tokens: int, rpm: float | None, tpm: float | None) -> float | None:
     """The time that limits allow so many calls in at the least."""
     return max([*([calls / rpm * 60] if rpm else []), *([tokens / tpm * 60] if tpm else [])], default=None)
 

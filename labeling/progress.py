@@ -28,7 +28,14 @@ class Progress:
     """
 
     def __init__(
-        self, labeler: Labeler, cycle: str, live: Live, console: Console, *, before: dict[str, int], pairs: int
+        self,
+        labeler: Labeler[Any, Any],
+        cycle: str,
+        live: Live,
+        console: Console,
+        *,
+        before: dict[str, int],
+        pairs: int,
     ) -> None:
         self._labeler, self._cycle, self._live, self._console = labeler, cycle, live, console
         self._before, self._pairs = before, pairs
@@ -71,16 +78,16 @@ class Progress:
         ]
         return {"cycle": self._cycle, "progress": progress, "cost_usd": self._labeler.budget.spent}
 
-    def _expected(self, lane: Lane) -> int:
+    def _expected(self, lane: Lane[Any, Any]) -> int:
         """How many ballots the judge will have had: those queued, and as many per pair for the pairs not begun."""
         begun = self._labeler.pairs_begun
         ahead = lane.queued / begun * max(0, self._pairs - begun) if begun else lane.total
         return max(self._done(lane), min(lane.total, self._before.get(lane.judge.name, 0) + lane.queued + round(ahead)))
 
-    def _done(self, lane: Lane) -> int:
+    def _done(self, lane: Lane[Any, Any]) -> int:
         return lane.done + self._before.get(lane.judge.name, 0)
 
-    def _line(self, lane: Lane) -> str:
+    def _line(self, lane: Lane[Any, Any]) -> str:
         elapsed = max(time.monotonic() - self._started, 1e-9)
         rate = lane.done / elapsed
         left = max(0, self._expected(lane) - self._done(lane))
@@ -123,7 +130,7 @@ class Progress:
 
         return show
 
-    def print_lines(self, lanes: Iterable[Lane]) -> None:
+    def print_lines(self, lanes: Iterable[Lane[Any, Any]]) -> None:
         """One plain line a judge."""
         for lane in lanes:
             self._console.print(self._line(lane), markup=False)

@@ -12,7 +12,7 @@ from consensus.nouns import Ballot, Pair
 from consensus.tables import utc_now
 from labeling.batches.judges import BatchJudge
 from labeling.batches.state import State
-from labeling.plan import Work, prompt_tokens
+from labeling.plan import Work
 from labeling.providers.base import CallError
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Making:
 
 def _most(judge: BatchJudge, pair: Pair, ballot: Ballot) -> float | None:
     """US dollars that a request can cost at the most; None without a price."""
-    return judge.judge.cost(prompt_tokens(judge.judge, pair, ballot), judge.judge.config.max_tokens)
+    return judge.judge.cost(judge.judge.tokens(pair, ballot)[0], judge.judge.config.max_tokens)
 
 
 def _row(judge: BatchJudge, pair: Pair, ballot: Ballot) -> bytes:

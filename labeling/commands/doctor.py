@@ -31,7 +31,7 @@ def doctor(cycle: Path, /, *overrides: str, call: bool = False, json: bool = Fal
     overrides: str
         Settings that differ from the file, as key=value.
     call: bool
-        Also ask every judge one small trial ballot; costs one call each.
+        Also ask every judge one small trial ballot, and the model under `generation:` for one answer; costs one call each.
     json: bool
         Print one JSON object.
     """
@@ -49,6 +49,8 @@ def doctor(cycle: Path, /, *overrides: str, call: bool = False, json: bool = Fal
     checks += [_store(loaded), *_input(loaded)]
     for judge in loaded.judges:
         checks += asyncio.run(_judge(loaded, judge, rubric, call=call))
+    if loaded.generation:
+        checks.append(asyncio.run(_generation(loaded, call=call)))
     worst = any(check.ok is False for check in checks)
     if json:
         emit({"ok": not worst, "checks": [{"what": c.what, "ok": c.ok, "said": c.said} for c in checks]})
@@ -78,6 +80,10 @@ def _input(cycle: Cycle) -> list[Check]:
     from labeling.pairs import read_pairs
     from labeling.rows import BadRow
 
+    if cycle.input.pairs is None and cycle.input.traces:
+        missing = [str(file) for file in cycle.input.traces if not file.is_file()]
+        found = f"{len(cycle.input.traces)} files; 'consensus ingest' says what is in them"
+        return [Check("traces", not missing, f"there is no file {missing[0]}" if missing else found)]
     if cycle.input.pairs is None:
         return [
             Check("pairs", None, "the cycle file names none under 'input:'; 'consensus ingest --pairs FILE' reads them")
@@ -122,6 +128,28 @@ def _ready(panel: Panel) -> Check:
         else "no price known: give one under 'price:'"
     )
     return Check(judge.name, True if price or judge.config.provider == "simulated" else None, "; ".join(parts))
+
+
+async def _generation(cycle: Cycle, *, call: bool) -> Check:
+    from consensus.errors import UsageError
+    from consensus.nouns import Failure
+    from consensus.prompts import Draw, Prompt
+    from labeling.generator import Generator, generation_of
+
+    made = generation_of(cycle)
+    name = f"{made.label} (generation)"
+    try:
+        async with Generator(cycle, made) as generator:
+            said = f"{generator.transport.name} transport; {made.n} completions a prompt"
+            if not call:
+                return Check(name, True, said)
+            question = Prompt("doctor", [{"role": "user", "content": "What is 2 + 2?"}])
+            result = await generator.ask(question, Draw("doctor", made.label, 0))
+    except UsageError as error:
+        return Check(name, False, str(error))
+    if isinstance(result, Failure):
+        return Check(name, False, f"{result.kind}: {result.message}")
+    return Check(name, True, f"{said}; {result.served_by} answered")
 
 
 async def _trial(panel: Panel) -> Check:

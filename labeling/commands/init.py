@@ -10,7 +10,7 @@ def init(
     cycle: Path = Path("cycle.yaml"),
     /,
     *,
-    kind: Literal["panel", "simulated", "recorded"] = "panel",
+    kind: Literal["panel", "cycle", "simulated", "recorded"] = "panel",
     force: bool = False,
 ) -> int:
     """Write a commented cycle file to start from.
@@ -20,7 +20,8 @@ def init(
     cycle: Path
         Where to write it.
     kind: str
-        panel: three providers. simulated: no key, no network. recorded: votes that somebody's judges gave already.
+        panel: three providers. cycle: the same, from production traces on. simulated: no key, no network. recorded: votes that
+        somebody's judges gave already.
     force: bool
         Overwrite a file that is there.
     """

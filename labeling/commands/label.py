@@ -74,7 +74,8 @@ def label(
             for line in intake.lines():
                 progress.print(line, markup=False)
         if not store.pair_count(loaded.name):
-            raise UsageError(f"cycle {loaded.name!r} has no pairs; 'consensus ingest {cycle} --pairs FILE' reads them")
+            how = f"generate {cycle}' draws them" if loaded.generation else f"ingest {cycle} --pairs FILE' reads them"
+            raise UsageError(f"cycle {loaded.name!r} has no pairs; 'consensus {how}")
         if dry_run:
             prices, notes = batch_prices(loaded, rubric) if batch else (None, {})
             plan = priced(store, loaded, rubric, prices)

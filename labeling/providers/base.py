@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,11 +22,15 @@ class Question:
         messages: in OpenAI's form, the rubric first.
         key: names the ballot; sent as X-Client-Request-Id, so that a call can be found in a provider's or gateway's log.
         attempt: from 1.
+        seed: sent if the transport was opened with one, in its place.
+        tools: what the model may call; real transports are opened with them, simulated models read them here.
     """
 
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
     key: str
     attempt: int = 1
+    seed: int | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Answer:
         latency_s: seconds on the wire.
         tokens: the reply's tokens with their log-probabilities and alternatives, in OpenAI's form, where the judge asks for them.
         fingerprint: the provider's name for the version of its system (OpenAI's system_fingerprint); None if it says nothing.
+        tool_calls: as `{id, type, function: {name, arguments}}`, arguments in JSON.
     """
 
     text: str
@@ -52,6 +57,7 @@ class Answer:
     latency_s: float = 0.0
     tokens: Any = None
     fingerprint: str | None = None
+    tool_calls: Sequence[Mapping[str, Any]] = ()
 
 
 def read_answer(
@@ -64,14 +70,16 @@ def read_answer(
     latency_s: float,
     tokens: Any = None,
     fingerprint: Any = None,
+    tool_calls: Any = None,
 ) -> Answer:
     """What a provider said, checked: a reply is data from outside, and may hold anything.
 
     Args:
         content: text, or a list of parts of which the text is read.
         counts: tokens of prompt, completion, and cached part of the prompt; what is no count is not known.
+        tool_calls: in OpenAI's form.
     Raises:
-        CallError: there is no text where text belongs.
+        CallError: there is no text where text belongs, or no call where one belongs.
     """
     if isinstance(content, list):
         content = "".join(
@@ -93,7 +101,22 @@ def read_answer(
         latency_s,
         tokens,
         fingerprint if isinstance(fingerprint, str) and fingerprint else None,
+        _calls(tool_calls, latency_s) if tool_calls else (),
     )
+
+
+def _calls(value: Any, latency_s: float) -> tuple[dict[str, Any], ...]:
+    """Calls of tools without what only some providers add."""
+    try:
+        made = []
+        for call in value:
+            name, arguments = call["function"]["name"], call["function"].get("arguments") or "{}"
+            if not (isinstance(name, str) and isinstance(arguments, str) and isinstance(call.get("id"), str | None)):
+                raise TypeError
+            made.append({"id": call.get("id"), "type": "function", "function": {"name": name, "arguments": arguments}})
+        return tuple(made)
+    except (TypeError, KeyError, AttributeError):
+        raise CallError("bad_reply", f"tool_calls are none: {str(value)[:200]}", latency_s=latency_s) from None
 
 
 def _count(value: Any) -> int | None:
@@ -160,7 +183,7 @@ class Transport(Protocol):
         ...
 
     def without(self, parameter: str, /) -> Transport | None:
-        """The same transport that no longer sends `temperature` or `response_format`; None if it did not send it."""
+        """The same transport that no longer sends `temperature`, `response_format` or `seed`; None if it did not send it."""
         ...
 
     async def close(self) -> None:
@@ -265,3 +288,9 @@ def parameters(
     """Request parameters in OpenAI's words; what is None is left out."""
     given = {"temperature": judge_temperature, "max_tokens": max_tokens, "response_format": response_format, **extra}
     return {name: value for name, value in given.items() if value is not None}
+
+
+def length(messages: Iterable[Mapping[str, Any]]) -> int:
+    """Messages in tokens, estimated at four characters each."""
+    parts = (part for message in messages for part in (message.get("content"), message.get("tool_calls")) if part)
+    return sum(len(part) if isinstance(part, str) else len(str(part)) for part in parts) // 4

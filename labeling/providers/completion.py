@@ -46,7 +46,7 @@ class Completion:
                     num_retries=0,
                     max_retries=0,
                     extra_headers=self.route.headers(question.key),
-                    **self.parameters,
+                    **for_litellm(with_seed(self.parameters, question.seed)),
                 )
         except TimeoutError:
             raise CallError("timeout", f"no answer within {self.timeout_s:g} s", latency_s=self.timeout_s) from None
@@ -67,6 +67,16 @@ class Completion:
         lib = litellm()
         await lib.close_litellm_async_clients()
         lib.in_memory_llm_clients_cache.flush_cache()  # else the next panel would be handed the closed clients
+
+
+def with_seed(parameters: dict[str, Any], seed: int | None) -> dict[str, Any]:
+    """Parameters with a question's own seed, if they have one at all."""
+    return parameters if seed is None or "seed" not in parameters else {**parameters, "seed": seed}
+
+
+def for_litellm(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters as litellm's entry takes them: with tools it looks for those of its MCP gateway, and fails without `mcp`."""
+    return {**parameters, "_skip_mcp_handler": True} if "tools" in parameters else parameters
 
 
 def effective_temperature(route: Route, parameters: dict[str, Any]) -> float | None:
@@ -108,6 +118,7 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
     model = served_by(response.model, headers, extra_fields)
     logprobs = getattr(choice, "logprobs", None)
     tokens = None if logprobs is None else logprobs.model_dump().get("content")
+    calls = getattr(message, "tool_calls", None)
     return read_answer(
         message.content,
         refusal,
@@ -117,6 +128,7 @@ def answer_of(response: Any, headers: Any, extra_fields: Any, latency_s: float) 
         latency_s=latency_s,
         fingerprint=getattr(response, "system_fingerprint", None),
         tokens=tokens,
+        tool_calls=[call.model_dump() for call in calls] if calls else None,
     )
 
 

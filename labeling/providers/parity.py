@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from labeling.providers.base import Answer, read_answer
-from labeling.providers.completion import answer_of, served_by
+from labeling.providers.completion import answer_of, for_litellm, served_by, with_seed
 from labeling.providers.routes import Route, litellm
 
 FAKE_KEY = "my-fake-api-key"  # what litellm's return_raw_request puts in the place of the key
@@ -35,14 +35,14 @@ class Call:
     frame: dict[str, Any] | None = None  # the body around the messages, where litellm sends those as they are
     plain: bool = False  # replies are OpenAI's own, and litellm reads them as `plain_answer` does
 
-    def body(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+    def body(self, messages: list[dict[str, Any]], seed: int | None = None) -> dict[str, Any]:
         """One request's body, as litellm's provider config builds it."""
         if self.frame is not None:
-            return {**self.frame, "messages": messages}
+            return {**with_seed(self.frame, seed), "messages": messages}
         built: dict[str, Any] = self.config.transform_request(
             model=self.model,
             messages=[dict(message) for message in messages],
-            optional_params=dict(self.parameters),
+            optional_params=dict(with_seed(self.parameters, seed)),
             litellm_params={},
             headers=dict(self.headers),
         )
@@ -89,11 +89,15 @@ def plain_answer(data: Any, headers: Mapping[str, str], latency: float) -> Answe
         latency_s=latency,
         fingerprint=data.get("system_fingerprint"),
         tokens=(choice.get("logprobs") or {}).get("content"),
+        tool_calls=message.get("tool_calls"),
     )
 
 
+_CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
+
+
 def _specimens() -> list[bytes]:
-    """OpenAI replies on which litellm's reading and ours must agree: an answer, a refusal, a cut one, a filtered one."""
+    """OpenAI replies on which litellm's reading and ours must agree: an answer, a refusal, a cut or filtered one, a call."""
     usage = {
         "prompt_tokens": 9,
         "completion_tokens": 3,
@@ -105,6 +109,7 @@ def _specimens() -> list[bytes]:
         ({"content": None, "refusal": "no"}, "stop", {}),
         ({"content": ""}, "length", {"extra_fields": {"provider": "openai"}}),
         ({"content": "cut"}, "content_filter", {"system_fingerprint": "fp_1"}),
+        ({"content": None, "tool_calls": [_CALL]}, "tool_calls", {}),
     ]
     return [
         orjson.dumps(
@@ -202,7 +207,7 @@ def _prepare(route: Route, parameters: dict[str, Any]) -> Call:
 def _litellm_request(route: Route, parameters: dict[str, Any]) -> dict[str, Any]:
     """What litellm itself would send; nothing is sent."""
     lib = litellm()
-    kwargs = {"model": route.name, "messages": PROBE, "drop_params": True, **parameters}
+    kwargs = {"model": route.name, "messages": PROBE, "drop_params": True, **for_litellm(parameters)}
     if route.api_base:
         kwargs["api_base"] = route.api_base
     raw: dict[str, Any] = lib.utils.return_raw_request(lib.types.utils.CallTypes.completion, kwargs)

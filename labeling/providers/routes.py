@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from consensus.cycle import Gateway, Judge, Price
+from consensus.cycle import Endpoint, Gateway, Price
 from consensus.errors import UsageError
 
 PROVIDERS = {"google": "gemini"}  # our word -> litellm's, where they differ
@@ -79,7 +79,7 @@ class Route:
         return {**extra, "extra_body": {**extra.get("extra_body", {}), "cache": {"no-cache": True}}}
 
 
-def route(judge: Judge, gateway: Gateway | None = None) -> Route:
+def route(judge: Endpoint, gateway: Gateway | None = None) -> Route:
     """How to reach a judge, with its key from the environment.
 
     Raises:
@@ -91,14 +91,14 @@ def route(judge: Judge, gateway: Gateway | None = None) -> Route:
         return Route("hosted_vllm", model, gateway.api_base, its_key, uncached=gateway.fresh)
     provider = PROVIDERS.get(judge.provider, judge.provider)
     if provider in ("vllm", "hosted_vllm") and judge.api_base is None:
-        raise UsageError(f"judge {judge.label!r} is on a server of its own: give its address in api_base")
-    key = _named_key(judge.api_key_env, f"judge {judge.label!r}") or _default_key(provider)
+        raise UsageError(f"{judge.word} {judge.label!r} is on a server of its own: give its address in api_base")
+    key = _named_key(judge.api_key_env, f"{judge.word} {judge.label!r}") or _default_key(provider)
     if judge.api_base and provider in OPENAI_COMPATIBLE:
         # litellm's route for OpenAI-compatible servers costs a third less than its openai one
         return Route("hosted_vllm", judge.model, judge.api_base, key or "none")
     if key is None and provider in KEYS and judge.api_base is None:
         raise UsageError(
-            f"judge {judge.label!r} needs a key: set {KEYS[provider][0]}, or name another variable in api_key_env"
+            f"{judge.word} {judge.label!r} needs a key: set {KEYS[provider][0]}, or name another variable in api_key_env"
         )
     return Route(provider, judge.model, judge.api_base, key or ("none" if judge.api_base else None))
 
@@ -129,14 +129,14 @@ def _environment(variable: str) -> str:
     return value
 
 
-def price(judge: Judge) -> Price | None:
+def price(judge: Endpoint) -> Price | None:
     """The judge's own price, else litellm's for the model, else None."""
     if judge.price or not judge.called:
         return judge.price
     return _map_price(judge, "")
 
 
-def batch_price(judge: Judge) -> Price | None:
+def batch_price(judge: Endpoint) -> Price | None:
     """What a judge costs in a batch: a share of its own price, else litellm's batch price for the model, else half of its price.
 
     Cached tokens count as others where litellm knows no batch price for them: OpenAI gives no discount on a discount.
@@ -147,7 +147,7 @@ def batch_price(judge: Judge) -> Price | None:
     return known or (online and online.in_batch())
 
 
-def _map_price(judge: Judge, kind: str) -> Price | None:
+def _map_price(judge: Endpoint, kind: str) -> Price | None:
     """The price that litellm's map has for a judge's model; `kind` is the end of its names for it."""
     if judge.provider in ("simulated", "vllm", "hosted_vllm"):
         return None

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 from aiohttp import web
 
+from labeling.providers.base import length
 from labeling.providers.server_batches import BatchDesk
-from labeling.providers.simulated import SimulatedJudge, Trouble, text_hash
+from labeling.providers.simulated import Simulated, Trouble, text_hash
 
 BATCH_S = 3.0  # seconds that a batch takes: long enough to see it run
 REMEMBERED = 100_000  # calls whose attempts are still counted
 
 
-def application(judges: Mapping[str, SimulatedJudge], *, batch_s: float = BATCH_S) -> web.Application:
+def application(judges: Mapping[str, Simulated], *, batch_s: float = BATCH_S) -> web.Application:
     """A server of `POST /v1/chat/completions`, `GET /v1/models` and OpenAI's batches for judges by model name."""
     served: Counter[str] = Counter()
     attempts: OrderedDict[str, int] = OrderedDict()
@@ -39,11 +41,11 @@ def application(judges: Mapping[str, SimulatedJudge], *, batch_s: float = BATCH_
         if "X-Client-Request-Id" not in request.headers:
             key = f"{key}#{attempts[key]}"
         attempt = attempts.get(key, 1)
-        await asyncio.sleep(judge.latency(key, attempt))
-        if trouble := judge.trouble(key, attempt):
+        await asyncio.sleep(judge.service.latency(judge.name, key, attempt))
+        if trouble := judge.service.trouble(judge.name, key, attempt):
             return await _misbehave(request, trouble)
         served[judge.name] += 1
-        return web.Response(body=_reply(judge, messages, key), content_type="application/json")
+        return web.Response(body=_reply(judge, messages, key, body.get("tools") or ()), content_type="application/json")
 
     async def models(_: web.Request) -> web.Response:
         data = [{"id": name, "object": "model", "served": served[name]} for name in judges]
@@ -57,7 +59,7 @@ def application(judges: Mapping[str, SimulatedJudge], *, batch_s: float = BATCH_
 
 
 async def serve(
-    judges: Mapping[str, SimulatedJudge], port: int = 0, *, batch_s: float = BATCH_S
+    judges: Mapping[str, Simulated], port: int = 0, *, batch_s: float = BATCH_S
 ) -> tuple[web.AppRunner, int]:
     """Start the server on 127.0.0.1; the runner (await its `cleanup()` to stop) and the port, chosen by the system if 0."""
     runner = web.AppRunner(application(judges, batch_s=batch_s), access_log=None)
@@ -66,12 +68,11 @@ async def serve(
     return runner, int(runner.addresses[0][1])
 
 
-def _reply(judge: SimulatedJudge, messages: list[dict[str, str]], key: str) -> bytes:
-    text = judge.reply(messages, key)
-    prompt_tokens, tokens = sum(len(m["content"]) for m in messages) // 4, len(text) // 4
+def _reply(judge: Simulated, messages: list[dict[str, Any]], key: str, tools: Sequence[Any] = ()) -> bytes:
+    message = judge.message(messages, key, tools)
+    prompt_tokens, tokens = length(messages), length([message])
     usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": prompt_tokens + tokens}
-    message = {"role": "assistant", "content": text}
-    choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    choices = [{"index": 0, "message": message, "finish_reason": "tool_calls" if "tool_calls" in message else "stop"}]
     return orjson.dumps(
         {
             "id": key[:40],

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from labeling.providers.simulated import SimulatedJudge
+from labeling.providers.simulated import Simulated
 
-Answer = Callable[[SimulatedJudge, list[dict[str, str]], str], bytes]
+Answer = Callable[[Simulated, list[dict[str, Any]], str], bytes]
 
 
 @dataclass
@@ -44,7 +44,7 @@ class BatchDesk:
         takes_s: seconds that a batch takes.
     """
 
-    def __init__(self, judges: Mapping[str, SimulatedJudge], answer: Answer, takes_s: float) -> None:
+    def __init__(self, judges: Mapping[str, Simulated], answer: Answer, takes_s: float) -> None:
         self._judges, self._answer, self._takes_s = judges, answer, takes_s
         self._files: dict[str, bytes] = {}
         self._jobs: dict[str, Job] = {}
@@ -103,7 +103,7 @@ class BatchDesk:
         good, bad = [], []
         for key, judge, messages in work:
             self._attempts[key] += 1
-            if trouble := judge.trouble(key, self._attempts[key]):
+            if trouble := judge.service.trouble(judge.name, key, self._attempts[key]):
                 bad.append(_line(key, 500, {"error": {"message": f"simulated {trouble}"}}))
             else:
                 good.append(_line(key, 200, orjson.loads(self._answer(judge, messages, key))))

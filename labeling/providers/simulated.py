@@ -14,18 +14,18 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import Field, ValidationError
 
 from consensus.cycle import Judge, Section
 from consensus.errors import UsageError
 from consensus.nouns import Pair, Verdict
-from labeling.providers.base import Allowed, Answer, CallError, Question, Transport
-from labeling.rubric import Messages, render
+from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, length
+from labeling.rubric import render
 
 Trouble = Literal["rate_limit", "server_error", "hang_up", "half_body", "html"]
 TROUBLES: tuple[Trouble, ...] = ("rate_limit", "server_error", "hang_up", "half_body", "html")
@@ -33,7 +33,40 @@ _FENCE = r"BEGIN completion {slot} (\w+)\n(.*)\nEND completion {slot} \1"
 _PROSE = "Both completions have their merits; it depends on what the reader is looking for."
 
 
-class Faults(Section):
+class Service(Section):
+    """What is wrong with the way to any simulated model."""
+
+    failures: float = Field(default=0.0, ge=0, lt=1, description="share of calls that bring no reply")
+    latency_s: float = Field(default=0.0, ge=0, description="mean seconds per call")
+
+    def trouble(self, model: str, key: str, attempt: int) -> Trouble | None:
+        """What goes wrong with a call, if anything."""
+        if draw("fails", model, key, attempt) >= self.failures:
+            return None
+        return TROUBLES[int(draw("how", model, key, attempt) * len(TROUBLES))]
+
+    def latency(self, model: str, key: str, attempt: int) -> float:
+        """Seconds that a call takes: half of the mean for certain, half exponential."""
+        mean = self.latency_s
+        return mean * (0.5 - 0.5 * math.log(1 - draw("latency", model, key, attempt))) if mean else 0.0
+
+
+class Simulated(Protocol):
+    """A model that is simulated: a judge, or one that answers prompts."""
+
+    @property
+    def name(self) -> str:
+        """By which it is asked."""
+
+    @property
+    def service(self) -> Service:
+        """What is wrong with the way to it."""
+
+    def message(self, messages: Sequence[Mapping[str, Any]], key: str, tools: Sequence[Any] = (), /) -> dict[str, Any]:
+        """Its answer, as a message in OpenAI's form."""
+
+
+class Faults(Service):
     """What is wrong with a simulated judge; given under `extra`."""
 
     accuracy: float = Field(default=0.8, ge=0, le=1, description="chance that one decided verdict is right")
@@ -48,8 +81,6 @@ class Faults(Section):
         default=0.0, ge=0, le=1, description="share of pairs on which all simulated judges err together"
     )
     prose: float = Field(default=0.0, ge=0, le=1, description="share of replies without a verdict")
-    failures: float = Field(default=0.0, ge=0, lt=1, description="share of calls that bring no reply")
-    latency_s: float = Field(default=0.0, ge=0, description="mean seconds per call")
 
 
 @dataclass(frozen=True)
@@ -144,65 +175,64 @@ class SimulatedJudge:
         per_call = (self.faults.accuracy - slot / 2) / (1 - slot)
         return round((per_call - q) / (1 - 2 * q), 12)
 
-    def trouble(self, key: str, attempt: int) -> Trouble | None:
-        """What goes wrong with this call, if anything."""
-        if _draw("fails", self.name, key, attempt) >= self.faults.failures:
-            return None
-        return TROUBLES[int(_draw("how", self.name, key, attempt) * len(TROUBLES))]
+    @property
+    def service(self) -> Service:
+        """What is wrong with the way to it."""
+        return self.faults
 
-    def latency(self, key: str, attempt: int) -> float:
-        """Seconds this call takes: half of the mean for certain, half exponential."""
-        mean = self.faults.latency_s
-        return mean * (0.5 - 0.5 * math.log(1 - _draw("latency", self.name, key, attempt))) if mean else 0.0
+    def message(self, messages: Sequence[Mapping[str, Any]], key: str, _: Sequence[Any] = ()) -> dict[str, Any]:
+        """The reply to a ballot, as a message; a judge calls no tools."""
+        return {"role": "assistant", "content": self.reply(messages, key)}
 
-    def reply(self, messages: Messages, key: str) -> str:
+    def reply(self, messages: Sequence[Mapping[str, Any]], key: str) -> str:
         """The text of the reply to a ballot."""
-        if self.faults.prose and _draw("prose", self.name, key) < self.faults.prose:
+        if self.faults.prose and draw("prose", self.name, key) < self.faults.prose:
             return _PROSE
         request = messages[-1]["content"]
         first, second = (_completion(request, slot) for slot in "AB")
         word = self._word(first, second, key)
         scores = {
-            axis: _scores(word, _draw("score", self.name, axis, first, second))
-            for axis in _axes(messages[0]["content"])
+            axis: _scores(word, draw("score", self.name, axis, first, second)) for axis in _axes(messages[0]["content"])
         }
         reasoning = "Neither is clearly better." if word == "tie" else f"Completion {word} serves the request better."
         return json.dumps({"reasoning": reasoning} | ({"scores": scores} if scores else {}) | {"verdict": word})
 
     def _word(self, first: str, second: str, key: str) -> str:
         pair = text_hash("".join(sorted((first, second))))
-        if _draw("tie", self.name, pair) < self.faults.ties:
+        if draw("tie", self.name, pair) < self.faults.ties:
             opinion = "tie"
-        elif _draw("slot", self.name, pair) < self._slot_driven:
+        elif draw("slot", self.name, pair) < self._slot_driven:
             opinion = "A" if self.faults.position_bias > 0 else "B"
         else:
-            together = _draw("together", pair) < self.faults.shared
-            right = _draw("right", "" if together else self.name, pair) < self._chance_right
+            together = draw("together", pair) < self.faults.shared
+            right = draw("right", "" if together else self.name, pair) < self._chance_right
             opinion = "A" if self.world.first_is_better(first, second) is right else "B"
-        if _draw("flip", self.name, key) >= self._flip_chance(_draw("margin", self.name, pair)):
+        if draw("flip", self.name, key) >= self._flip_chance(draw("margin", self.name, pair)):
             return opinion
-        coin = "A" if _draw("coin", self.name, key) < 0.5 else "B"
+        coin = "A" if draw("coin", self.name, key) < 0.5 else "B"
         return {"A": "B", "B": "A"}.get(opinion, coin)
 
 
 @dataclass(frozen=True)
 class InProcess:
-    """Asks a simulated judge without a network."""
+    """Asks a simulated model without a network."""
 
-    judge: SimulatedJudge
+    model: Simulated
     temperature: float | None = 0.0
     name: str = "simulated"
     allowed: Allowed | None = None
 
     async def send(self, question: Question) -> Answer:
-        latency = self.judge.latency(question.key, question.attempt)
+        model, key, attempt = self.model, question.key, question.attempt
+        latency = model.service.latency(model.name, key, attempt)
         await asyncio.sleep(latency)
-        if trouble := self.judge.trouble(question.key, question.attempt):
+        if trouble := model.service.trouble(model.name, key, attempt):
             kind = {"hang_up": "connection", "half_body": "connection", "html": "bad_reply"}.get(trouble, trouble)
             raise CallError(kind, f"simulated {trouble}", latency_s=latency)
-        text = self.judge.reply(question.messages, question.key)
-        tokens = sum(len(message["content"]) for message in question.messages) // 4
-        return Answer(text, False, "stop", self.judge.name, tokens, len(text) // 4, 0, latency)
+        said = model.message(question.messages, key, question.tools)
+        calls, counts = said.get("tool_calls", ()), (length(question.messages), length([said]))
+        finish = "tool_calls" if calls else "stop"
+        return Answer(said["content"] or "", False, finish, model.name, *counts, 0, latency, tool_calls=tuple(calls))
 
     def without(self, _: str) -> Transport | None:
         return None
@@ -229,6 +259,6 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _draw(*parts: object) -> float:
+def draw(*parts: object) -> float:
     """A number in [0, 1) that depends on nothing but its parts."""
     return int(text_hash("\x1f".join(map(str, parts)))[:13], 16) / 16**13

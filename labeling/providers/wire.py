@@ -39,7 +39,11 @@ class Wire:
 
     async def send(self, question: Question) -> Answer:
         call = self.call
-        data = orjson.dumps(call.body(question.messages))
+        try:
+            data = orjson.dumps(call.body(question.messages, question.seed))
+        except Exception as error:  # noqa: BLE001 - a conversation may hold what a provider has no words for
+            message = f"the request cannot be put in {self.route.provider}'s form: {type(error).__name__}: {error}"
+            raise CallError("bad_request", message[:500], retry=False) from None
         headers = call.headers | self.route.headers(question.key)
         started = time.perf_counter()
         try:

@@ -2,7 +2,8 @@
 
 python -m tests.labeling.killable serve LOG          a simulated server; prints its port
 python -m tests.labeling.killable nursery            reads cycle files from stdin, forks a labeler for each, prints its pid,
-                                                     then its exit status; "batch " before a file labels in batches
+                                                     then its exit status; "batch " before a file labels in
+                                                     batches, "generate " draws completions
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ def serve(log: str) -> None:
 
     from labeling.providers.server import application
     from labeling.providers.simulated import Faults, SimulatedJudge, World
+    from labeling.providers.simulated_model import Habits, SimulatedModel
 
     judges = {name: SimulatedJudge(name, Faults(**FAULTS), World({})) for name in ("sim-0", "sim-1", "sim-2")}
+    judges["policy"] = SimulatedModel("policy", Habits(failures=0.02, latency_s=0.02))
 
     async def forever() -> None:
         out = Path(log).open("a", buffering=1)  # noqa: ASYNC230, SIM115 - lives as long as the process
@@ -54,12 +57,15 @@ def nursery() -> None:
     import labeling.providers.completion
     import labeling.providers.wire  # noqa: F401
     from consensus.cyclefile import load
+    from consensus.prompt_store import Prompts
     from consensus.store import Store
+    from labeling import generation_run
     from labeling.batches.run import run_batches
     from labeling.cycle_run import run
     from labeling.intake import ingest_input
     from labeling.providers.routes import litellm
     from labeling.rubric import Rubric
+    from labeling.trace_intake import ingest_traces
 
     litellm()
     print("ready", flush=True)
@@ -69,12 +75,17 @@ def nursery() -> None:
             _, status = os.waitpid(pid, 0)
             print(os.waitstatus_to_exitcode(status), flush=True)
             continue
-        in_batches = line.startswith("batch ")
-        cycle = load(Path(line.removeprefix("batch ").strip()))
+        in_batches, draws = line.startswith("batch "), line.startswith("generate ")
+        cycle = load(Path(line.removeprefix("batch ").removeprefix("generate ").strip()))
         rubric = Rubric.of(cycle)
         with Store(cycle.store) as store:
             store.register(cycle, rubric.system)
             ingest_input(store, cycle, rubric.system)
+            if draws:
+                if not Prompts(store).count(cycle.name):
+                    ingest_traces(store, cycle, cycle.input.traces)
+                outcome = asyncio.run(generation_run.run(store, cycle, console=Console(file=io.StringIO())))
+                os._exit(0 if outcome.complete else 4)
             running = (
                 run_batches(store, cycle, rubric, say=lambda _: None)
                 if in_batches

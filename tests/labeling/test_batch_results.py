@@ -34,7 +34,9 @@ pytestmark = pytest.mark.usefixtures("keys", "proven_once")
 def reading_of(keys):
     config = Judge(provider="openai", model="gpt-4o-2024-11-20", api_base="http://127.0.0.1:1/v1")
     wire = Wire(Route("hosted_vllm", config.model, config.api_base, "none"), {"temperature": 0.0}, 1.0, None)
-    judge = PanelJudge(config, Rubric("r"), wire, Price(input=1, output=1), "c", 0)
+    judge = PanelJudge(
+        config=config, rubric=Rubric("r"), transport=wire, price=Price(input=1, output=1), cycle="c", seed=0
+    )
     ballots = {key: Ballot(f"p{key}", judge.name, Shown.AB) for key in keys}
     return Reading(BatchJudge(judge, wire, None), BATCH, ballots, set(), lambda *_: None)
 
