@@ -198,7 +198,7 @@ def test_the_budget_is_kept(tmp_path):
 
 
 def test_an_interrupted_audit_keeps_what_was_answered(tmp_path):
-    cycle = simulated(tmp_path, {"latency_s": 0.02, "max_parallel": 4}, audit={"pairs": 30, "repeats": 4})
+    cycle = simulated(tmp_path, {"latency_s": 0.1, "max_parallel": 4}, audit={"pairs": 30, "repeats": 4})
     rubric = Rubric.of(cycle)
     with Store(cycle.store) as store:
         store.register(cycle, rubric.system)
@@ -207,7 +207,10 @@ def test_an_interrupted_audit_keeps_what_was_answered(tmp_path):
         async def broken_off():
             calls = audit_calls(store, cycle, rubric)
             running = asyncio.create_task(calls.run(store, rubric, console=Console(file=io.StringIO())))
-            await asyncio.sleep(0.3)
+            reader = store.twin()
+            async with asyncio.timeout(60):
+                while not keys(reader, cycle.name):
+                    await asyncio.sleep(0.02)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
