@@ -25,12 +25,15 @@ _WITH_TOOLS = pa.list_(
 )
 
 
-def rows(labeled: Iterable[Labeled]) -> Iterator[dict[str, Any]]:
+def rows(labeled: Iterable[Labeled], chances: Mapping[str, float] | None = None) -> Iterator[dict[str, Any]]:
     """One row a kept pair.
 
     `support` is the share of the panel's votes for the chosen side. `tools` is a JSON string, since tools differ in shape.
-    `p_chosen` is null: a share of votes is no probability before it is calibrated.
+
+    Args:
+        chances: by pair, how likely the label is right; `p_chosen` is null without, as a share of votes is no probability.
     """
+    chances = chances or {}
     for item in labeled:
         pair, label = item.pair, item.label
         if not label.kept or label.verdict is None:
@@ -43,7 +46,7 @@ def rows(labeled: Iterable[Labeled]) -> Iterator[dict[str, Any]]:
             "tools": tools if tools is None or isinstance(tools, str) else _json(tools),
             "pair_id": pair.pair_id,
             "support": label.support,
-            "p_chosen": None,
+            "p_chosen": chances.get(pair.pair_id),
             "category": pair.category,
         }
 
@@ -115,7 +118,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def card(figures: Mapping[str, Any], sentence: str) -> str:
+def card(figures: Mapping[str, Any], sentence: str, calibration: str) -> str:
     """A Hugging Face dataset card that says where the labels come from and what they are worth."""
     judges = "\n".join(f"- {judge['judge']}: {judge['votes']:,} votes" for judge in figures["judges"])
     lost = "\n".join(
@@ -137,7 +140,7 @@ tags:
 
 {figures["kept"]:,} of {figures["pairs"]:,} pairs, kept because enough judges of a panel agreed on them. Rows are in
 TRL's conversational preference format (`prompt`, `chosen`, `rejected`, `tools`), with `pair_id`, `category` and
-`support`, the share of the panel's votes for the chosen side. `p_chosen` is null until it is calibrated.
+`support`, the share of the panel's votes for the chosen side. {calibration}
 
 {sentence}.
 

@@ -9,5 +9,6 @@ agreement, condorcet, decisive, consistency      what the judges do together
 components                                       where the variance comes from
 latent, calibration, posterior                   what is behind the votes, and how sure they make us
 drift                                            whether a judge changed
+corrected                                        a mean over everything, from people's word on a sample
 correlation                                      ranks
 """

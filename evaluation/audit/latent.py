@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from consensus.chances import label_model
 from consensus.statistics.calibration import p_chosen, platt
 from consensus.statistics.decisive import dictator
 from consensus.statistics.intervals import mean_interval
-from consensus.statistics.latent import Latent, dawid_skene
-from consensus.statistics.latent import Votes as Decided
-from consensus.statistics.votes import ABSTAIN
+from consensus.statistics.latent import Latent
 from evaluation.audit.figures import absent, of_interval
 from evaluation.audit.material import Material
 from evaluation.audit.result import Figure
@@ -37,12 +36,8 @@ class Believed:
     @classmethod
     def of(cls, of: Material) -> Believed:
         """Fitted to the votes that make the labels, without gold; gold only calibrates it."""
-        votes = of.label_votes.where(of.label_votes.choice != ABSTAIN)
-        columns = (votes.pair, votes.judge, votes.first, votes.choice)
-        model = dawid_skene(Decided(*columns, votes.n_pairs, len(votes.judges)), weights=votes.weight)
-        return cls(
-            _figures(of, model), tuple(_judge(model, k) for k in range(len(votes.judges))), dictator(model.reliability)
-        )
+        model, judges = label_model(of.label_votes), range(len(of.votes.judges))
+        return cls(_figures(of, model), tuple(_judge(model, k) for k in judges), dictator(model.reliability))
 
 
 def _judge(model: Latent, judge: int) -> Figure:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import product
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,3 +171,18 @@ def test_with_both_orders_the_order_of_judges_never_matters(order, verdicts):
     rule = Rule(min_agree=2, both_orders=True)
     votes = [Vote(ballot, said[ballot.judge]) for ballot in label_ballots("p", ["x", "y", "z"], rule)]
     assert label(votes, "p", order, rule) == label(votes, "p", ["x", "y", "z"], rule)
+
+
+def test_rotation_is_as_balanced_as_blocks_of_the_six_patterns():
+    """Blocks of all arrangements of two orders and one other: every judge sees each order equally, judges correlate by -1/3.
+
+    The platform's two patterns (+-+ and -+-) are as balanced; neighbours always differ instead, and no block has to be kept.
+    """
+    six = np.array([p for p in product((1, -1), repeat=3) if abs(sum(p)) == 1])
+    ours = np.array([[1, -1, 1], [-1, 1, -1]])
+    assert six.sum(axis=0).tolist() == ours.sum(axis=0).tolist() == [0, 0, 0]
+    assert np.corrcoef(six.T)[np.triu_indices(3, 1)] == pytest.approx([-1 / 3] * 3)
+    names = [f"pair-{k}" for k in range(4000)]
+    orders = np.array([[1 if shown(name, seat) is Shown.AB else -1 for seat in range(3)] for name in names])
+    assert {tuple(row) for row in orders.tolist()} == {tuple(row) for row in ours.tolist()}
+    assert np.abs(orders.mean(axis=0)).max() < 0.05

@@ -11,6 +11,7 @@ from consensus.cli import main
 from consensus.cyclefile import load
 from consensus.nouns import Ballot, Label, Pair, Reason, Shown, Verdict, Vote
 from consensus.store import Labeled, Store
+from tests.labeling.runs import label_cycle, pairs, simulated
 from training.dataset import messages, rows
 
 KEPT = Label(Verdict.B, Reason.AGREED, 1.0, 3)
@@ -115,3 +116,24 @@ def test_another_rule_over_the_same_votes_exports_other_pairs(cycle_file, tmp_pa
 def test_an_empty_dataset_is_an_error_not_a_file(cycle_file, tmp_path, capsys):
     assert run("export", cycle_file, "cycle.name=ghost", "--out", tmp_path / "x.jsonl") == 2
     assert not (tmp_path / "x.jsonl").exists()
+
+
+def test_labels_carry_their_calibrated_chance_where_the_cycle_has_gold(tmp_path, capsys):
+    cycle = simulated(tmp_path, {"accuracy": 0.9}, {"accuracy": 0.75}, {"accuracy": 0.65})
+    with Store(cycle.store) as store:
+        label_cycle(store, cycle, pairs(300))
+    file = tmp_path / "cycle.json"
+    file.write_text(cycle.model_dump_json(exclude_unset=True))
+    assert run("export", file, "--out", tmp_path / "d") == 0
+    assert "calibrated on 300 pairs with gold" in " ".join(capsys.readouterr().out.split())
+    found = pq.read_table(tmp_path / "d/data/train.parquet").to_pylist()
+    assert all(0 < row["p_chosen"] < 1 for row in found)
+    assert "calibrated on 300 pairs with gold" in (tmp_path / "d/README.md").read_text()
+
+
+def test_an_export_under_other_judges_than_those_that_voted_is_refused(cycle_file, tmp_path, capsys):
+    text = cycle_file.read_text()
+    other = tmp_path / "other.yaml"
+    other.write_text(text.replace("model: j0", "model: somebody-else"))
+    assert run("export", other, "--out", tmp_path / "x.jsonl") == 2
+    assert "other judges" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from consensus.rule import Rule
 from consensus.statistics.latent import Reliability, Votes, dawid_skene, reliability_from_gold
 from consensus.statistics.posterior import RIDGE, Posterior, Weight, fit_posterior, of_reliability
 from tests.consensus.simulation import HI, JUDGES, judged, world
-from tests.consensus.test_latent import planted
+from tests.consensus.statistics.test_latent import planted
 
 A, B, TIE, ABSTAIN = Verdict
 KNOWN = Reliability(np.array([0.9, 0.7]), np.array([0.8, 0.7]), np.array([0.0, 0.1]), np.array([100, 100]))
