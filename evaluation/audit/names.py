@@ -110,3 +110,12 @@ PANEL: dict[str, Meaning] = {
         "share", "mean p_chosen", "mean chance that a kept label is right, by the calibrated model"
     ),
 }
+
+PARTS = {
+    "pair": "the pair: what all judges see in it",
+    "pair_judge": "pair and judge: what one judge sees in it",
+    "pair_order": "pair and order: the same for all judges",
+    "pair_judge_order": "pair, judge and order",
+    "residual": "the call: differs when asked again",
+}
+"""What each part of the verdicts' variance is."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from consensus.nouns import Reason
 from consensus.terminal import count, plain
 from evaluation.audit.gate import Ruling
-from evaluation.audit.names import JUDGE, PANEL
+from evaluation.audit.names import JUDGE, PANEL, PARTS
 from evaluation.audit.result import PEOPLE, Audit, Figure, Finding, JudgeAudit, PanelAudit, Unit
 
 if TYPE_CHECKING:
@@ -215,18 +215,9 @@ def _labels(console: Console, panel: PanelAudit) -> None:
         console.print("\n[bold]Where the rulings' variance comes from[/]")
         for part, each in sorted(parts, key=lambda item: -item[1].value):
             share = max(0.0, each.value) / total
-            console.print(f"  {_PARTS[part]:<44} {100 * share:5.1f} %  {'█' * round(24 * share)}")
+            console.print(f"  {PARTS[part]:<44} {100 * share:5.1f} %  {'█' * round(24 * share)}")
     if panel.purchase:
         _say(console, f"→ {plain(panel.purchase)}")
-
-
-_PARTS = {
-    "pair": "the pair: what all judges see in it",
-    "pair_judge": "pair and judge: what one judge sees in it",
-    "pair_order": "pair and order: the same for all judges",
-    "pair_judge_order": "pair, judge and order",
-    "residual": "the call: differs when asked again",
-}
 
 
 def _unknown(console: Console, audit: Audit) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from consensus.nouns import Reason
 from consensus.summary import WHY
+from evaluation.audit.names import PARTS
 from evaluation.audit.result import PEOPLE, Audit, Between, Figure, JudgeAudit
 from evaluation.report.cells import DASH, Cell, Row, Table, bare, cell, counted, meaning, named, table, word
 from evaluation.report.palette import GOOD, WARN, heat
@@ -191,13 +192,6 @@ _LONG = 12
 """Rows above which a list of pairs is folded."""
 _BETWEEN = ("agreement", "kappa", "error correlation", "err together")
 _BESIDE_PEOPLE = "needs two judges: people are taken to be right"
-PARTS = {
-    "pair": "the pair: what all judges see in it",
-    "pair_judge": "pair and judge: what one judge alone sees in it",
-    "pair_order": "pair and order: what the order does for all judges",
-    "pair_judge_order": "pair, judge and order: what the order does for one judge",
-    "residual": "the call: what differs when the same is asked again",
-}
 
 
 def _forest_section(

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consensus.cli import main
+from evaluation.audit.names import PARTS
 from evaluation.audit.result import PEOPLE
 from evaluation.report import sections
 from evaluation.report.cells import bare, cell, meaning
@@ -161,7 +162,7 @@ def test_every_figure_is_in_a_table_with_its_interval_its_n_and_its_reason(judge
         two += [(each.error_correlation, "number"), (each.common_errors, "share")]
         for said, (figure, unit) in zip(row[2:6], two, strict=True):
             assert said.startswith(cell(figure, unit).text if figure else "–")
-    for part, figure in zip(sections.PARTS.values(), audit.panel.components.values(), strict=True):
+    for part, figure in zip(PARTS.values(), audit.panel.components.values(), strict=True):
         assert read.table("Where differences")[part][0].startswith(cell(figure, "number").text)
     for name, figure in audit.panel.decisive.items():
         assert read.table("Whose vote decides")[name][0].startswith(cell(figure, "share").text)
