@@ -19,8 +19,9 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
-from consensus.cycle import SECRET, Cycle, Misfit
+from consensus.cycle import Cycle
 from consensus.errors import UsageError
+from consensus.sections.base import SECRET, Misfit
 
 LARGEST = 1_000_000  # bytes
 MANY, DEEPEST, WIDEST = 50_000, 50, 160  # values in a file, levels of them, characters of a line that are shown

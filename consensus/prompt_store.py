@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from consensus.cycle import Generation
 from consensus.errors import UsageError
 from consensus.nouns import Failure, digest
 from consensus.prompts import (
@@ -28,6 +27,7 @@ from consensus.prompts import (
     prompt_of,
     prompt_row,
 )
+from consensus.sections.generation import Generation
 from consensus.store import CHUNK, Store
 from consensus.tables import utc_now
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from typing_extensions import TypeVar
 
-from consensus.cycle import Endpoint, Price
 from consensus.nouns import Asked, Ballot, Failure, Spent, Vote
+from consensus.sections.endpoints import Endpoint, Price
 from labeling.providers.base import Transport
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import nan
 
-from consensus.cycle import Audit, Cycle
+from consensus.cycle import Cycle
 from consensus.nouns import Ballot, Pair
 from consensus.rule import Rule, shown
 from consensus.sampling import spread_sample
+from consensus.sections.panel import Audit
 from consensus.sequence import Seat
 from consensus.statistics.planning import bias_half_width, design_effect, disagreement_half_width, pairs_for_bias
 from consensus.store import Store, Stored

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from consensus.cycle import Generation
 from consensus.nouns import Pair
 from consensus.prompts import Message, Paired, Prompt
+from consensus.sections.generation import Generation
 from labeling.drawing import as_asked
 from labeling.pairing import Pairing, distinct, normalised, pair_up
 

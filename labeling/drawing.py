@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from consensus.cycle import Generation
 from consensus.nouns import digest
 from consensus.prompts import Completion, Draw, Message, Prompt
+from consensus.sections.generation import Generation
 from labeling.providers.base import Answer
 
 

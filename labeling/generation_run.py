@@ -8,11 +8,12 @@ from itertools import islice
 from rich.console import Console
 
 from consensus.batches import Batches
-from consensus.cycle import Cycle, Generation
+from consensus.cycle import Cycle
 from consensus.errors import UsageError
 from consensus.nouns import Failure, Pair
 from consensus.prompt_store import Prompts
 from consensus.prompts import Completion, Draw, Paired
+from consensus.sections.generation import Generation
 from consensus.store import Store
 from consensus.writer import Writer
 from labeling.candidates import candidate_pairs

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from consensus.cycle import Cycle, Generation
+from consensus.cycle import Cycle
 from consensus.errors import UsageError
 from consensus.nouns import Failure, digest
 from consensus.prompts import Completion, Draw, Prompt
+from consensus.sections.generation import Generation
 from labeling.drawing import completion_of, seed_of, sendable
 from labeling.model import Connections, Model, no_answer
 from labeling.providers.base import CallError, NotConnected, Question, Transport, length

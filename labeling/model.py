@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from consensus.cycle import Cycle, Endpoint, Price
+from consensus.cycle import Cycle
 from consensus.nouns import AskedT, Failure, Spent
+from consensus.sections.endpoints import Endpoint, Price
 from labeling.providers.base import Answer, CallError, Question, Transport, parameters
 from labeling.providers.routes import Route, route
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from consensus.cycle import PAIR_COLUMNS
 from consensus.nouns import Pair, Text, Verdict, digest
+from consensus.sections.inputs import PAIR_COLUMNS
 from labeling.rows import BadRow, Row, read_rows
 
 REQUIRED = ("prompt", "completion_a", "completion_b")

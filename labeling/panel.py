@@ -8,8 +8,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from consensus.cycle import Cycle, Judge
+from consensus.cycle import Cycle
 from consensus.nouns import Ballot, Failure, Pair, Verdict, Vote, digest
+from consensus.sections.endpoints import Judge
 from labeling.model import Connections, Model, no_answer
 from labeling.providers.base import Answer, CallError, NotConnected, Question, Transport
 from labeling.providers.routes import litellm, price

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from consensus.cycle import Cycle, Judge
+    from consensus.cycle import Cycle
+    from consensus.sections.endpoints import Judge
     from labeling.panel import Panel
     from labeling.rubric import Rubric
 

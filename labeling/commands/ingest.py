@@ -93,8 +93,8 @@ def ingest(
 
 
 def _columns(given: Sequence[str], *, of_traces: bool) -> dict[str, str]:
-    from consensus.cycle import PAIR_COLUMNS, TRACE_COLUMNS
     from consensus.errors import UsageError
+    from consensus.sections.inputs import PAIR_COLUMNS, TRACE_COLUMNS
 
     columns = dict(item.partition("=")[::2] for item in given)
     what, known = ("trace", TRACE_COLUMNS) if of_traces else ("pair", PAIR_COLUMNS)

@@ -6,7 +6,8 @@ from urllib.request import getproxies
 
 import aiohttp
 
-from consensus.cycle import Cycle, Judge
+from consensus.cycle import Cycle
+from consensus.sections.endpoints import Judge
 from labeling.providers.batch import BatchApi
 from labeling.providers.batch_anthropic import AnthropicBatches
 from labeling.providers.batch_openai import OpenAIBatches

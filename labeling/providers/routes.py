@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from consensus.cycle import Endpoint, Gateway, Price
 from consensus.errors import UsageError
+from consensus.sections.endpoints import Endpoint, Gateway, Price
 
 PROVIDERS = {"google": "gemini"}  # our word -> litellm's, where they differ
 KEYS = {

@@ -21,9 +21,10 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field, ValidationError
 
-from consensus.cycle import Judge, Section
 from consensus.errors import UsageError
 from consensus.nouns import Pair, Verdict
+from consensus.sections.base import Section
+from consensus.sections.endpoints import Judge
 from labeling.providers.base import Allowed, Answer, CallError, Question, Transport, length
 from labeling.rubric import render
 

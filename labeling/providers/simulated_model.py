@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from consensus.cycle import Endpoint
 from consensus.errors import UsageError
+from consensus.sections.endpoints import Endpoint
 from labeling.providers.simulated import Service, draw, text_hash
 
 _WORDS = (

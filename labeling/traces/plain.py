@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from consensus.cycle import TRACE_COLUMNS
+from consensus.sections.inputs import TRACE_COLUMNS
 from labeling.rows import Row
 from labeling.traces.names import PLAIN, Convention, Why
 from labeling.traces.tools import parsed

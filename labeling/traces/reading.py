@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from consensus.cycle import TRACE_COLUMNS
 from consensus.errors import UsageError
+from consensus.sections.inputs import TRACE_COLUMNS
 from labeling.rows import BadRow, Row, read_records
 from labeling.traces import langfuse, litellm, opentelemetry, plain
 from labeling.traces.names import HINTS, Convention, Why

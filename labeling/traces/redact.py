@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from consensus.cycle import SECRET, Masked
 from consensus.nouns import digest
 from consensus.prompts import Prompt
+from consensus.sections.base import SECRET
+from consensus.sections.inputs import Masked
 
 Spans = Iterator[tuple[int, int]]
 

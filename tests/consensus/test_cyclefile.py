@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.cycle import Cycle, Judge
+from consensus.cycle import Cycle
 from consensus.cyclefile import load
 from consensus.errors import UsageError
+from consensus.sections.endpoints import Judge
 
 CONFIGS = Path(__file__).resolve().parent.parent.parent / "configs"
 FILES = sorted(CONFIGS.glob("*.yaml"))

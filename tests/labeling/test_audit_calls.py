@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from consensus.cycle import Audit
 from consensus.errors import UsageError
 from consensus.nouns import Verdict
+from consensus.sections.panel import Audit
 from consensus.statistics.flips import disagreement
 from consensus.store import Store
 from labeling.audit_plan import calls_per_judge, half_widths, ways_to_know_bias

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consensus.batches import Batch
-from consensus.cycle import Judge, Price
 from consensus.nouns import Ballot, Shown, Verdict, Vote
+from consensus.sections.endpoints import Judge, Price
 from consensus.tables import utc_now
 from labeling.batches.judges import BatchJudge
 from labeling.batches.reading import Reading

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from consensus.batches import Batches
 from consensus.cli import main
-from consensus.cycle import Judge, Price
 from consensus.errors import UsageError
+from consensus.sections.endpoints import Judge, Price
 from consensus.store import Store
 from labeling.batches.judges import batch_judges
 from labeling.batches.run import run_batches

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.cycle import Generation
 from consensus.nouns import Failure
 from consensus.prompts import Completion, Draw
+from consensus.sections.generation import Generation
 from labeling.candidates import candidate_pairs
 from labeling.drawing import as_asked, completion_of, seed_of, sendable
 from labeling.generator import Generator

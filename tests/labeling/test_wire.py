@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from consensus.cycle import Price
 from consensus.cyclefile import load
 from consensus.errors import UsageError
 from consensus.nouns import Ballot, Failure, Pair, Shown, Verdict, Vote
 from consensus.rule import Rule
+from consensus.sections.endpoints import Price
 from consensus.sequence import Seat
 from consensus.shipped import shipped
 from labeling.labeler import Labeler

@@ -1,0 +1,1 @@
+"""The sections of the cycle file: every setting, its default and meaning, written here and nowhere else."""
