@@ -136,7 +136,7 @@ def test_the_coins_range_is_the_binomials():
 def test_bad_columns_are_refused():
     with pytest.raises(ValueError, match="differ in length"):
         table([1.0, 2.0], rejected=[0.0])
-    with pytest.raises(ValueError, match="no numbers, e.g. pair-1"):
+    with pytest.raises(ValueError, match=r"no numbers, e\.g\. pair-1"):
         table([1.0, float("nan")])
     with pytest.raises(ValueError, match="gold must be"):
         table([1.0], gold=[7])
