@@ -58,9 +58,9 @@ def stratified_mean(
         clusters: the prompt of every item, shape [N].
         predicted: of every item, shape [N]; None predicts nothing, and each stratum's mean is its sample's own.
     Returns:
-        Bounds by the cluster-robust variance, the sizes of the strata taken as drawn like the items, with a t quantile on the sample's
-        prompts less the strata; nan below two of those. Everything is nan without a sample. `weight` is that of the predictions,
-        the same in all strata.
+        Bounds by the cluster-robust variance, the sizes of the strata taken as drawn like the items, with a t quantile on the
+        sample's prompts less the strata; nan where there are no more prompts than strata. Everything is nan without a sample.
+        `weight` is that of the predictions, the same in all strata.
     Raises:
         ValueError: an item was asked twice, is none of them, or columns differ in length.
     Source: Holt & Smith 1979, J. R. Stat. Soc. A 142; Fisch et al. 2024, arXiv 2406.04291.
