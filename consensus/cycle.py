@@ -10,9 +10,11 @@ from pydantic import Field, model_validator
 from consensus.rule import Rule
 from consensus.sections.base import Misfit, Section
 from consensus.sections.endpoints import Account, Gateway, Judge, Limits
+from consensus.sections.evaluation import Gate
 from consensus.sections.generation import Generation
 from consensus.sections.inputs import Input
 from consensus.sections.panel import Audit, Consensus, CycleName, Rubric, Sampling
+from consensus.sections.training import Training
 
 MOST_JUDGES = 16  # the view `labels` packs a pair's votes into one number, six bits a judge
 
@@ -31,6 +33,8 @@ class Cycle(Section):
     gateway: Gateway | None = None
     limits: Limits = Limits()
     audit: Audit = Audit()
+    training: Training = Training()
+    gate: Gate = Gate()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Cycle:
