@@ -13,6 +13,7 @@ from consensus.sections.endpoints import Account, Gateway, Judge, Limits
 from consensus.sections.generation import Generation
 from consensus.sections.inputs import Input
 from consensus.sections.panel import Audit, Consensus, CycleName, Rubric, Sampling
+from consensus.sections.training import Training
 
 MOST_JUDGES = 16  # the view `labels` packs a pair's votes into one number, six bits a judge
 
@@ -31,6 +32,7 @@ class Cycle(Section):
     gateway: Gateway | None = None
     limits: Limits = Limits()
     audit: Audit = Audit()
+    training: Training = Training()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Cycle:
