@@ -1,10 +1,9 @@
-"""What stands beside an adapter: a card for people, and an adapter_config.json that names no folder of this machine."""
+"""What stands beside an adapter for people to read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from consensus.terminal import percent
@@ -20,16 +19,6 @@ tags:
 - trl
 - judge-consensus
 ---"""
-
-
-def portable(adapter: Path, model: str) -> None:
-    """Let an adapter's config name its base model as the cycle file does, in place of a folder of converted weights."""
-    file = adapter / "adapter_config.json"
-    config = json.loads(file.read_text("utf-8"))
-    config["base_model_name_or_path"] = model
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-    part.replace(file)
 
 
 def card(manifest: Mapping[str, Any], gold: str) -> str:

@@ -21,11 +21,10 @@ def dry_run(cycle: Cycle) -> dict[str, Any]:
     from consensus.errors import ConsensusError
     from training.estimate import seconds, steps
     from training.identity import run_name
-    from training.lengths import counter
     from training.model import load
     from training.preferences import plan
     from training.prepare import nothing_left, opened
-    from training.rows import write
+    from training.rows import counter, write
 
     settings = cycle.training
     with opened(cycle) as store, tempfile.TemporaryDirectory() as folder:

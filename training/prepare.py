@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from consensus.errors import ConsensusError, UsageError
 from training import identity, manifest
 from training.preferences import WHY, Plan, plan
-from training.rows import Counts, write
+from training.rows import Counts, counter, write
 
 if TYPE_CHECKING:
     from consensus.cycle import Cycle
@@ -99,8 +99,7 @@ class Preparation:
         """Write the rows and the manifest, unless an earlier start of the run did.
 
         Raises:
-            UsageError: the model has other weights than when the run began, a row is too long and that stops it, or the
-                model's chat template drops tools.
+            UsageError: the model has other weights than when the run began, or a row is too long and that stops it.
             ConsensusError: nothing is left to train on.
         """
         if self._before and self._before["base"] != loaded.base:
@@ -120,8 +119,6 @@ class Preparation:
         manifest.stored(self._cycle.store, self.folder, self._before, "begun")
 
     def _written(self, loaded: Loaded) -> Counts:
-        from training.lengths import counter
-
         part, settings = self.folder / "data.part", self._cycle.training
         shutil.rmtree(part, ignore_errors=True)
         with opened(self._cycle) as store:

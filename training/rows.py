@@ -98,6 +98,13 @@ def write(
     return Counts(sizes[0], sizes[1], dict(counts), total, longest)
 
 
+def counter(tokenizer: Any) -> Tokens:
+    """Counts tokens as the trainer does: through the tokenizer's chat template."""
+    from training.tokens import tokenize
+
+    return lambda rows: [pair.length for pair in tokenize(rows, tokenizer)]
+
+
 def dataset(file: Path) -> Any:
     """The rows of a file as a `datasets.Dataset`, mapped into memory; messages are built as they are read."""
     from datasets import Dataset

@@ -101,7 +101,7 @@ def train(cycle: Cycle, *, beside: Path, show: Show, name: str | None = None) ->
 
 def _finish(cycle: Cycle, folder: Path, fitted: Fit, held_out: HeldOut) -> None:
     from consensus.summary import gold_sentence
-    from training.card import card, portable
+    from training.card import card
 
     found = manifest.read(folder)
     result: dict[str, Any] = {
@@ -113,7 +113,6 @@ def _finish(cycle: Cycle, folder: Path, fitted: Fit, held_out: HeldOut) -> None:
         if fitted.after is None or not len(held_out.prompt)
         else look(fitted.after, held_out).figures(),
     }
-    portable(fitted.adapter, cycle.training.model)
     found |= {"state": "ended", "result": result}
     text = card(found, gold_sentence(found["data"]["panel"]["gold"]))
     (folder / "README.md").write_text(text, "utf-8")

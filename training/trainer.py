@@ -21,7 +21,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
 from peft import LoraConfig
 from torch.utils.data import Sampler
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
@@ -85,6 +85,7 @@ def train_adapter(
             share=not why,
         )
         watch = _Watch(trainer, on_step, held)
+        trainer.remove_callback(PrinterCallback)  # it would print every step among the results
         trainer.add_callback(watch)
         last = _last_whole(checkpoints) if resume else None
         began = time.monotonic()
