@@ -126,6 +126,7 @@ class SharedPrefixTrainer(DPOTrainer):  # type: ignore[misc]
             processing_class=loaded.tokenizer,
             peft_config=lora,
         )
+        self.remove_callback(PrinterCallback)  # it writes to stdout, where results go
         # The argument of this name would compute references here, under a key that changes with the adapter's seed.
         self.precompute_ref_logps = "ref_chosen_logps" in train_dataset.column_names
         if share:
