@@ -35,6 +35,11 @@ def card(manifest: Mapping[str, Any], gold: str) -> str:
     ]
     lost = [f"- {n:,} pairs: {WHY.get(reason, reason)}" for reason, n in sorted(data["left_out"].items())]
     notes = [f"- {note}" for note in result["notes"]]
+    if result["step"] < result["steps"]:
+        notes.append(
+            f"- stopped early: the weights are those of step {result['step']:,}, where the lower bound of the held-out accuracy "
+            "was highest; that they were chosen for it makes the accuracy above a little too good"
+        )
     recipe = (
         f"Loss {settings['loss']}, beta {settings['beta']:g}, {settings['epochs']:g} epochs, {result['steps']:,} steps of "
         f"{settings['batch_size']} pairs, learning rate {settings['learning_rate']:g} ({settings['schedule']}), LoRA rank "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -119,6 +119,23 @@ class EarlyStop:
         else:
             self._below += 1
         return self._patience is not None and self._below >= self._patience
+
+
+def figures_of(metrics: Mapping[str, float], held_out: HeldOut) -> dict[str, Any]:
+    """The figures of a look again, from its metrics."""
+    counts = {
+        "accuracy": len(held_out.gold),
+        "margin": len(held_out.gold),
+        "gold_accuracy": int((held_out.gold != 0).sum()),
+    }
+    return {
+        name: {
+            end: metrics.get(f"held_out/{name}" + ("" if end == "value" else f"_{end}"))
+            for end in ("value", "low", "high")
+        }
+        | {"n": n}
+        for name, n in counts.items()
+    }
 
 
 def _known(value: float) -> float | None:

@@ -118,7 +118,8 @@ def _show(figures: dict[str, Any], done: Done) -> None:
     console.print(f"trained on {data['train']:,} pairs: {data['because']}", markup=False)
     if data["left_out"]:
         console.print(f"left out: {reasons(data['left_out'])}", markup=False)
-    early = ", stopped early as the held-out accuracy fell" if result["stopped_early"] else ""
+    early = f", stopped as the held-out accuracy fell; the weights are those of step {result['step']:,}"
+    early = early if result["stopped_early"] else ""
     console.print(f"{result['steps']:,} steps in {duration(result['seconds'])}{early}")
     for note in result["notes"]:
         console.print(f"  {note}", markup=False)
