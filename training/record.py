@@ -7,19 +7,19 @@ import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from consensus.runs import Measured
 from consensus.tables import utc_now
-from training.looks import EarlyStop, HeldOut, Look, look
+from training.looks import EarlyStop, HeldOut, Look, figures_of, look
 
 if TYPE_CHECKING:
     from training.dpo import Step
 
 METRICS, BEST, WEIGHTS = "metrics.jsonl", "best", "adapter_model.safetensors"
-ACCURACY, LOW = "held_out/accuracy", "held_out/accuracy_low"
+ACCURACY = "held_out/accuracy"
 EVERY = 10.0  # seconds between two openings of the store, which other commands may want meanwhile
 
 
@@ -56,12 +56,16 @@ class Recorder:
         if not self._begun:
             self._go_on_from(step)
         self._keep_best()
-        found = {name: float(value) for name, value in step.metrics.items() if isfinite(value)}
+        found = {
+            name: float(value)
+            for name, value in step.metrics.items()
+            if isfinite(value) and name not in ("step", "epoch")
+        }
         stop = False
         if step.held_out is not None:
             seen = look(step.held_out, self._held_out)
             found |= seen.metrics()
-            stop = self._stop(step.step, seen.accuracy.low)
+            stop = self._stop(step.step, seen.figures()["accuracy"])
             self._show.look(step.step, seen)
         else:
             self._show.step(step.step, step.steps, found)
@@ -85,7 +89,7 @@ class Recorder:
         part.replace(self._file)
         for one in before:
             if ACCURACY in one.metrics:
-                self._stop(one.step, one.metrics.get(LOW, nan))
+                self._stop(one.step, figures_of(one.metrics, self._held_out)["accuracy"])
 
     def _keep_best(self) -> None:
         """Keep the weights of the best look, whose checkpoint is written after it and deleted when two others are."""

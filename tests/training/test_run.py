@@ -162,23 +162,24 @@ def test_a_dry_run_says_pairs_by_policy_steps_and_time_and_writes_nothing(made, 
     assert sorted(made.parent.rglob("*")) == there
 
 
-def test_training_stops_when_the_held_out_accuracy_falls_and_keeps_the_best_weights(made, capsys):
-    """People call what is held out the other way round than what is trained on, so that learning makes the test worse."""
+def test_training_stops_when_it_makes_the_test_worse(made, capsys):
+    """People call what is held out the other way round than what is trained on."""
     folder = made.parent / "turned"
     folder.mkdir()
     with Store(made.parent / "consensus.duckdb") as store:
         held_out = set(plan(store, load_cycle(made)).table.filter(pc.field("held_out"))["prompt_id"].to_pylist())
     turned = [replace(p, gold=p.gold.swapped()) if p.prompt_id in held_out else p for p in pairs(60, gold=60)]
-    settings = f"model: {made.parent / 'tiny'}, {QUICK}, patience: 1, look_every: 1"
+    settings = f"model: {made.parent / 'tiny'}, {QUICK}, patience: 2, look_every: 1"
     file, _ = labeled(folder, turned, training=settings)
     assert run(file, "--name", "turned", "--json") == 0
     result = json.loads(capsys.readouterr().out)["result"]
-    lines = [one for one in measured(folder / "runs/turned/metrics.jsonl") if "held_out/accuracy_low" in one.metrics]
-    best = max(lines, key=lambda one: (one.metrics["held_out/accuracy_low"], one.step))
+    worse = [
+        one.step
+        for one in measured(folder / "runs/turned/metrics.jsonl")
+        if one.metrics.get("held_out/accuracy_high", 1) < 0.5
+    ]
     assert result["stopped_early"] is True
-    assert (result["step"], result["held_out"]["accuracy"]["value"]) == (best.step, best.metrics["held_out/accuracy"])
-    assert result["step"] < result["steps"] < STEPS
-    assert not (folder / "runs/turned/best").exists()
+    assert result["steps"] == worse[1] < STEPS
 
 
 def command(made, *words):
