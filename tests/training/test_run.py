@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 import torch
+from filelock import FileLock
 
 from consensus.cli import main
 from consensus.cyclefile import load as load_cycle
@@ -162,6 +164,26 @@ def test_a_dry_run_says_pairs_by_policy_steps_and_time_and_writes_nothing(made, 
     assert sorted(made.parent.rglob("*")) == there
 
 
+def test_without_the_extra_it_says_what_to_install(made, monkeypatch, capsys):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "trl" else there(name, *rest))
+    assert run(made) == 2
+    assert "training needs trl: pip install 'judge-consensus[train]'" in capsys.readouterr().err
+
+
+def test_two_commands_do_not_train_the_same_run_at_once(made, capsys):
+    folder = made.parent / "runs" / "locked"
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        assert run(made, "--name", "locked") == 2
+    assert "another process trains the run 'locked'" in capsys.readouterr().err
+
+
+def test_labels_that_are_not_there_are_said(made, capsys):
+    assert run(made, "cycle.name=ghost") == 2
+    assert "no cycle 'ghost'" in capsys.readouterr().err
+
+
 def test_training_stops_when_it_makes_the_test_worse(made, capsys):
     """People call what is held out the other way round than what is trained on."""
     folder = made.parent / "turned"
@@ -210,7 +232,7 @@ def test_a_run_that_is_killed_goes_on_to_the_result_of_an_unbroken_one(made, don
     lines = measured(folder / "metrics.jsonl")
     assert [one.step for one in lines if "loss" in one.metrics] == list(range(1, STEPS + 1))
     with Store(made.parent / "consensus.duckdb") as store:
-        losses = [[one.metrics.get("loss") for one in metrics(store, name)] for name in ("killed", "first")]
+        losses = [[one.metrics["loss"] for one in metrics(store, name) if one.step] for name in ("killed", "first")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
