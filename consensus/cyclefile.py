@@ -127,6 +127,7 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
         update={
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
+            "training": cycle.training.model_copy(update={"rows": root(cycle.training.rows)}),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),
         }
     )

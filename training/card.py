@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from consensus.summary import gold_sentence
 from consensus.terminal import percent
 from training.preferences import WHY
 
@@ -21,18 +22,10 @@ tags:
 ---"""
 
 
-def card(manifest: Mapping[str, Any], gold: str) -> str:
-    """A Hugging Face model card.
-
-    Args:
-        manifest: of a run that ended.
-        gold: what people say of the labels, as a sentence.
-    """
+def card(manifest: Mapping[str, Any]) -> str:
+    """A Hugging Face model card of a run that ended."""
     data, settings, result = manifest["data"], manifest["config"], manifest["result"]
-    panel, lora = data["panel"], settings["lora"]
-    judges = [
-        f"| {judge['judge']} | {judge['votes']:,} | {percent(judge['first_slot'])} |" for judge in panel["judges"]
-    ]
+    lora = settings["lora"]
     lost = [f"- {n:,} pairs: {WHY.get(reason, reason)}" for reason, n in sorted(data["left_out"].items())]
     notes = [f"- {note}" for note in result["notes"]]
     if result["step"] < result["steps"]:
@@ -54,20 +47,32 @@ def card(manifest: Mapping[str, Any], gold: str) -> str:
     lines = [
         HEAD.format(base=json.dumps(settings["model"])),
         f"# {manifest['run']}",
-        f"A LoRA adapter of {settings['model']}, trained by DPO on {data['train']:,} pairs, as a panel of LLM judges prefers "
-        f"them (cycle {manifest['cycle']}).",
+        f"A LoRA adapter of {settings['model']}, trained by DPO on {data['train']:,} pairs (cycle {manifest['cycle']}).",
         "## Held out",
         _held_out(result["held_out"]),
         "## Data",
         about,
-        f"The panel kept {panel['kept']:,} of {panel['pairs']:,} pairs; {gold}.",
+        _panel(data["panel"]),
         "Left out:\n\n" + "\n".join(lost or ["- none"]),
-        "\n".join(["| judge | votes | for the completion shown first |", "| --- | --- | --- |", *judges]),
         "## Training",
         recipe,
         "\n".join(notes),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _panel(panel: Mapping[str, Any] | None) -> str:
+    """What the panel kept, what people say of it, and who sat on it; nothing where the rows are no panel's."""
+    if panel is None:
+        return ""
+    judges = [
+        f"| {judge['judge']} | {judge['votes']:,} | {percent(judge['first_slot'])} |" for judge in panel["judges"]
+    ]
+    head = ["| judge | votes | for the completion shown first |", "| --- | --- | --- |"]
+    kept = (
+        f"The panel of LLM judges kept {panel['kept']:,} of {panel['pairs']:,} pairs; {gold_sentence(panel['gold'])}."
+    )
+    return "\n".join([kept, "", *head, *judges])
 
 
 def _held_out(found: Mapping[str, Any] | None) -> str:

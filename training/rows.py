@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,6 @@ from consensus.statistics.estimate import Bools
 from training.dataset import PLAIN, WITH_TOOLS, messages
 
 if TYPE_CHECKING:
-    from consensus.store import Store
     from training.preferences import Plan
 
 Row = dict[str, Any]
@@ -48,21 +47,28 @@ class Counts:
 
 
 def write(
-    store: Store, plan: Plan, folder: Path, *, tokens: Tokens | None = None, max_length: int = 0, stop: bool = False
+    parts: Iterable[pa.Table],
+    plan: Plan,
+    folder: Path,
+    *,
+    plain: bool,
+    tokens: Tokens | None = None,
+    max_length: int = 0,
+    stop: bool = False,
 ) -> Counts:
     """Write `train.arrow`, `held_out.arrow` and `left_out.jsonl` into the folder.
 
     Args:
+        parts: the plan's pairs with their texts, see `preference_store.texts`.
+        plain: whether all of these are plain text, none chat messages.
         tokens: counts the tokens of rows; None takes rows of any length.
         max_length: tokens of a row at most.
         stop: refuse to go on where a row is longer, in place of leaving it out.
     Raises:
         UsageError: a row is too long, and `stop` is set.
     """
-    from consensus.preference_store import plain, texts
-
     folder.mkdir(parents=True, exist_ok=True)
-    schema = _schema(PLAIN if plain(store, plan.cycle) else WITH_TOOLS)
+    schema = _schema(PLAIN if plain else WITH_TOOLS)
     counts: Counter[str] = Counter(plan.left_out["reason"].to_pylist())
     sizes, total, longest = [0, 0], 0, 0
     with (
@@ -74,7 +80,7 @@ def write(
     ):
         for part in plan.left_out.to_batches(max_chunksize=10_000):
             left_out.writelines(orjson.dumps(row) + b"\n" for row in part.to_pylist())
-        for part in texts(store, plan.table):
+        for part in parts:
             rows = _built(part, schema)
             why = _unfit(rows)
             length = np.zeros(len(rows), np.int64)

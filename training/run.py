@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consensus.errors import ConsensusError, UsageError
+from consensus.errors import ConsensusError
 from training import manifest
 from training.looks import HeldOut, figures_of, look
 from training.prepare import Preparation
@@ -74,8 +74,6 @@ def train(cycle: Cycle, *, beside: Path, show: Show, name: str | None = None) ->
 
     _quiet()
     settings, processes = cycle.training, Processes()
-    if settings.task == "judge":
-        raise UsageError("training.task: judge has no rows of its own yet; 'policy' trains on the pairs' completions")
     preparation: list[Preparation] = []  # of the first process
 
     def begin() -> tuple[Path, bool]:
@@ -113,7 +111,6 @@ def _quiet() -> None:
 
 
 def _finish(cycle: Cycle, folder: Path, fitted: Fit, held_out: HeldOut) -> None:
-    from consensus.summary import gold_sentence
     from training.card import card
 
     found = manifest.read(folder)
@@ -134,7 +131,7 @@ def _finish(cycle: Cycle, folder: Path, fitted: Fit, held_out: HeldOut) -> None:
         "held_out": tested,
     }
     found |= {"state": "ended", "result": result}
-    text = card(found, gold_sentence(found["data"]["panel"]["gold"]))
+    text = card(found)
     (folder / "README.md").write_text(text, "utf-8")
     (fitted.adapter / "README.md").write_text(text, "utf-8")
     manifest.write(folder, found)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from consensus.cycle import Cycle
 from consensus.nouns import Pair, Shown
+from consensus.preference_store import plain, texts
 from consensus.rule import hash_bytes
 from consensus.store import Store
 from consensus.tables import VOTES, utc_now
@@ -97,7 +98,7 @@ def main() -> None:
         with Store(cycle.store) as store:
             planned = plan(store, cycle)
             between = time.monotonic() - wall
-            counts = write(store, planned, folder / "data")
+            counts = write(texts(store, planned.table), planned, folder / "data", plain=plain(store, cycle.name))
         train, held_out = dataset(folder / "data" / TRAIN), dataset(folder / "data" / HELD_OUT)
         example = row(train[0])
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall
