@@ -34,9 +34,7 @@ def given(name: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
     """
     rows = [_row(file, number, row) for number, row in enumerate(_read(file), 1)]
     prompts = {row["prompt_id"]: row["prompt_chat"] for row in rows}
-    found = split(
-        list(prompts), [spoken(one) for one in prompts.values()], share=settings.validation, near=settings.near
-    )
+    found = split(list(prompts), map(spoken, prompts.values()), share=settings.validation, near=settings.near)
     side = dict(zip(prompts, found.held_out.tolist(), strict=True))
     held_out = np.array([side[row["prompt_id"]] for row in rows], dtype=np.bool_)
     table = pa.Table.from_pylist(rows, _SCHEMA).append_column("held_out", pa.array(held_out))

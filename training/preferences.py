@@ -190,9 +190,8 @@ def _held_out(store: Store, table: pa.Table, share: float, near: float | None) -
     rows = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(rows, of_prompt, np.asarray(table["row"], dtype=np.int64))
     order = np.argsort(rows)
-    found = split(
-        [ids[k] for k in order.tolist()], [spoken(one) for one in prompts(store, rows[order])], share=share, near=near
-    )
+    texts = (spoken(one) for one in prompts(store, rows[order]))
+    found = split([ids[k] for k in order.tolist()], texts, share=share, near=near)
     out = np.empty(len(ids), np.bool_)
     out[order] = found.held_out
     return out, of_prompt, {"prompts": len(ids), "groups": found.groups, "largest": found.largest}

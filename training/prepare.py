@@ -14,7 +14,7 @@ import pyarrow as pa
 from consensus.errors import ConsensusError, UsageError
 from training import identity, manifest
 from training.preferences import WHY, Plan, plan
-from training.rows import Counts, counter, write
+from training.rows import Counts, counter, write, write_parts
 
 if TYPE_CHECKING:
     from consensus.cycle import Cycle
@@ -83,8 +83,6 @@ class Material:
             UsageError: a row is too long, and that stops it.
             ConsensusError: nothing is left to train on.
         """
-        from consensus.preference_store import plain, texts
-
         settings = cycle.training
         how: dict[str, Any] = {
             "tokens": counter(loaded.tokenizer),
@@ -92,10 +90,10 @@ class Material:
             "stop": settings.too_long == "stop",
         }
         if self.rows is not None:
-            counts = write([self.rows], self.plan, folder, plain=False, **how)
+            counts = write_parts([self.rows], self.plan, folder, plain=False, **how)
         else:
             with opened(cycle) as store:
-                counts = write(texts(store, self.plan.table), self.plan, folder, plain=plain(store, cycle.name), **how)
+                counts = write(store, self.plan, folder, **how)
         if not counts.train:
             raise ConsensusError(f"nothing is left to train on: {reasons(counts.left_out)}")
         return counts
@@ -142,8 +140,8 @@ class Preparation:
         self.over = self._before.get("state") == "ended"
 
     def _compare(self, before: dict[str, Any]) -> None:
-        old = type(self._cycle.training).model_validate(before["config"]).identity()
-        lines = identity.difference(old, self._cycle.training.identity())
+        now = self._cycle.training.identity()
+        lines = identity.difference({name: value for name, value in before["config"].items() if name in now}, now)
         if before["data_hash"] != self.plan.digest:
             lines.append("  the labels, or the rule over them")
         if lines:

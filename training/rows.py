@@ -19,6 +19,7 @@ from consensus.statistics.estimate import Bools
 from training.dataset import PLAIN, WITH_TOOLS, messages
 
 if TYPE_CHECKING:
+    from consensus.store import Store
     from training.preferences import Plan
 
 Row = dict[str, Any]
@@ -46,7 +47,14 @@ class Counts:
     longest: int
 
 
-def write(
+def write(store: Store, plan: Plan, folder: Path, **how: Any) -> Counts:
+    """Write a plan's pairs, with their texts from the store; `how` as for `write_parts`."""
+    from consensus.preference_store import plain, texts
+
+    return write_parts(texts(store, plan.table), plan, folder, plain=plain(store, plan.cycle), **how)
+
+
+def write_parts(
     parts: Iterable[pa.Table],
     plan: Plan,
     folder: Path,

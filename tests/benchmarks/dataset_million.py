@@ -20,7 +20,6 @@ import pyarrow as pa
 
 from consensus.cycle import Cycle
 from consensus.nouns import Pair, Shown
-from consensus.preference_store import plain, texts
 from consensus.rule import hash_bytes
 from consensus.store import Store
 from consensus.tables import VOTES, utc_now
@@ -98,7 +97,7 @@ def main() -> None:
         with Store(cycle.store) as store:
             planned = plan(store, cycle)
             between = time.monotonic() - wall
-            counts = write(texts(store, planned.table), planned, folder / "data", plain=plain(store, cycle.name))
+            counts = write(store, planned, folder / "data")
         train, held_out = dataset(folder / "data" / TRAIN), dataset(folder / "data" / HELD_OUT)
         example = row(train[0])
         cpu, wall = time.process_time() - cpu, time.monotonic() - wall

@@ -13,7 +13,7 @@ from consensus.errors import UsageError
 from consensus.sections.training import Training
 from tests.training.runs import cycle_file
 from training.given import given
-from training.rows import HELD_OUT, TRAIN, dataset, row, write
+from training.rows import HELD_OUT, TRAIN, dataset, row, write_parts
 
 ASKED = [{"role": "system", "content": "You judge."}]
 
@@ -43,7 +43,7 @@ def lines(file, rows):
 
 def written(folder, file, **settings):
     plan, table = given("c", file, Training(**settings))
-    counts = write([table], plan, folder, plain=False)
+    counts = write_parts([table], plan, folder, plain=False)
     return plan, counts, [row(one) for name in (TRAIN, HELD_OUT) for one in dataset(folder / name)]
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from consensus.errors import UsageError
 from consensus.nouns import Pair
-from consensus.preference_store import plain, texts
 from consensus.store import Store
 from tests.training.runs import labeled, pairs, said
 from training.dataset import messages
@@ -22,8 +21,7 @@ ALL = "validation: 0, near: null"
 
 def written(cycle, folder, **how):
     with Store(cycle.store) as store:
-        found = plan(store, cycle)
-        return write(texts(store, found.table), found, folder, plain=plain(store, cycle.name), **how)
+        return write(store, plan(store, cycle), folder, **how)
 
 
 def read(file):

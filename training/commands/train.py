@@ -68,9 +68,12 @@ def train(
     from training.run import merge as merged
     from training.run import train as run
 
-    with Shown(err()) as shown:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher, one speaks
+    console = err()
+    console.quiet = not first
+    with Shown(console) as shown:
         done = run(loaded, beside=cycle.parent, show=shown, name=name)
-    if os.environ.get("RANK", "0") != "0":  # of the processes of a launcher, one speaks
+    if not first:
         return 0
     weights = merged(done, loaded) if merge else None
     figures = _figures(done, loaded, weights)
