@@ -8,8 +8,9 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL would tell its mak
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
 from peft import LoraConfig
@@ -58,7 +60,7 @@ def train_adapter(
     if loaded.adapter is not None:
         raise UsageError(f"{loaded.name!r} was loaded with an adapter; a training begins at the base model")
     pairs, held = tokenize(train, loaded.tokenizer), tokenize(held_out, loaded.tokenizer)
-    _check_lengths([*train, *held_out], [*pairs, *held], settings.max_length)
+    _check_lengths(chain(train, held_out), chain(pairs, held), settings.max_length)
     chances = loss(settings, train)
     machine = hardware()
     notes = [_note(settings, machine)]
@@ -278,7 +280,7 @@ class _Watch(TrainerCallback):  # type: ignore[misc]
             self.stopped = control.should_training_stop = control.should_save = True
 
 
-def _check_lengths(rows: Sequence[Row], pairs: Sequence[Tokens], most: int) -> None:
+def _check_lengths(rows: Iterable[Row], pairs: Iterable[Tokens], most: int) -> None:
     long = [(row["pair_id"], pair.length) for row, pair in zip(rows, pairs, strict=True) if pair.length > most]
     if long:
         raise UsageError(
@@ -362,16 +364,17 @@ def _arguments(settings: Training, chances: Loss, machine: Hardware, checkpoints
 def _reference(loaded: Loaded, pairs: Sequence[Tokens], args: DPOConfig, cache: Path, *, share: bool) -> Any:
     """The base model's log-probabilities, shape [n, 2]; each process computes its share, and all get the whole."""
     kept = Kept(cache, f"{loaded.base}-{precision(loaded)}")
-    known = dict(kept.known)
-    with torch.autocast(loaded.model.device.type, torch.bfloat16, enabled=args.bf16):
-        kept.complete(
-            pairs,
-            lambda some: log_probs(loaded.model, some, share=share),
-            share_of=(args.process_index, args.world_size),
-        )
+    known = set(kept.known)
+
+    def compute(some: Sequence[Tokens]) -> Any:
+        with torch.autocast(loaded.model.device.type, torch.bfloat16, enabled=args.bf16):
+            return log_probs(loaded.model, some, share=share)
+
     if args.world_size > 1:
-        for key, value in gather_object([item for item in kept.known.items() if item[0] not in known]):
-            kept.known[key] = value
+        PartialState().wait_for_everyone()  # all have read the same file before one of them adds to it
+        kept.complete(pairs, compute, share_of=(args.process_index, args.world_size))
+        kept.known |= dict(gather_object([item for item in kept.known.items() if item[0] not in known]))
+    kept.complete(pairs, compute)
     return kept.of(pairs)
 
 
