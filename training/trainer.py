@@ -87,6 +87,7 @@ def train_adapter(
             share=not why,
         )
         watch = _Watch(trainer, on_step, held)
+        trainer.remove_callback(PrinterCallback)  # it would print every step among the results
         trainer.add_callback(watch)
         last = _last_whole(checkpoints) if resume else None
         began = time.monotonic()

@@ -97,7 +97,7 @@ class Training(Section):
     patience: int | None = Field(
         default=3,
         ge=1,
-        description="looks in a row at which the lower bound of held-out accuracy is below its best, then it stops; null: never",
+        description="looks in a row at which held-out accuracy is worse than its best or than a half, then it stops; null: never",
     )
     report_to: tuple[Name, ...] = Field(
         default=(), description="where TRL reports to beside the store: tensorboard, wandb, trackio"
