@@ -18,9 +18,10 @@ from tests.training.tiny import tiny_model
 
 torch = pytest.importorskip("torch")
 
-from training import likelihood, trainer  # noqa: E402
+from training import adapter, likelihood, trainer  # noqa: E402
 from training.dpo import fit  # noqa: E402
 from training.model import load  # noqa: E402
+from training.order import GroupedByLength  # noqa: E402
 from training.rewards import rewards  # noqa: E402
 
 TRAIN, HELD = rows(16), rows(22)[16:]
@@ -143,7 +144,7 @@ def test_references_are_computed_once_for_all_runs_epochs_and_seeds(train, monke
     computed = []
     once = likelihood.log_probs
     monkeypatch.setattr(
-        trainer, "log_probs", lambda net, pairs, **how: computed.append(len(pairs)) or once(net, pairs, **how)
+        adapter, "log_probs", lambda net, pairs, **how: computed.append(len(pairs)) or once(net, pairs, **how)
     )
     train("first", max_steps=1)
     assert sum(computed) == len(TRAIN) + len(HELD)
@@ -162,7 +163,7 @@ def test_a_broken_file_of_references_is_computed_again(train, tmp_path):
 
 def test_where_sharing_is_not_exact_it_trains_the_plain_way_and_says_so(train, tmp_path, monkeypatch):
     shared = train("shared")
-    monkeypatch.setattr(trainer, "why_not_share", lambda *_: "it is different")
+    monkeypatch.setattr(adapter, "why_not_share", lambda *_: "it is different")
     plain = train("plain")
     assert any("it is different" in note for note in plain.notes)
     assert not any("twice" in note for note in shared.notes)
@@ -202,7 +203,7 @@ def test_no_pair_is_no_training(train):
 @pytest.mark.parametrize("n", [1, 5, 8, 203])
 def test_batches_hold_every_row_and_rows_of_similar_length(n):
     lengths = np.random.default_rng(0).integers(1, 1000, n)
-    order = trainer.GroupedByLength(lengths, 4, seed=1)
+    order = GroupedByLength(lengths, 4, seed=1)
     first = list(order)
     assert len(first) == len(order) == -(-n // 4) * 4
     assert set(first) == set(range(n))
@@ -238,17 +239,8 @@ def test_two_processes_train_what_one_does(folder, tmp_path):
     script = tmp_path / "alone.py"
     script.write_text(ALONE)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    launch = "-m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    launch = [sys.executable, *launch.split(), "--main_process_port", "0"]
     outputs = [
         subprocess.run(
             [*start, script, folder, tmp_path / name], env=environment, capture_output=True, text=True, check=True

@@ -11,12 +11,13 @@ from tests.training.tiny import tiny_model
 
 torch = pytest.importorskip("torch")
 
-from training import trainer as ours  # noqa: E402
+from training import adapter  # noqa: E402
 from training.hardware import hardware  # noqa: E402
 from training.likelihood import log_probs, sharing  # noqa: E402
 from training.loss import loss  # noqa: E402
 from training.model import load  # noqa: E402
 from training.tokens import tokenize  # noqa: E402
+from training.trainer import SharedPrefixTrainer  # noqa: E402
 
 BETA = 0.7
 CHANCES = [1.0, 0.93, 0.5, 0.2]
@@ -37,14 +38,14 @@ def value(folder, tmp_path_factory):
         loaded = load(str(folder))
         pairs = tokenize(drawn, loaded.tokenizer)
         meant = loss(config, drawn)
-        args = ours._arguments(config, meant, hardware(), tmp_path_factory.mktemp("run"), looks=False)
+        args = adapter.arguments(config, meant, hardware(), tmp_path_factory.mktemp("run"), looks=False)
         reference = log_probs(loaded.model, pairs, share=False)
         with sharing(loaded.model):
-            trainer = ours.SharedPrefixTrainer(
+            trainer = SharedPrefixTrainer(
                 loaded,
                 args=args,
-                lora=ours._lora(config),
-                train_dataset=ours._dataset(pairs, reference, meant.chances),
+                lora=adapter.lora(config),
+                train_dataset=adapter.dataset(pairs, reference, meant.chances),
                 eval_dataset=None,
                 names=[row["pair_id"] for row in drawn],
                 share=share,
