@@ -93,7 +93,8 @@ def train(cycle: Cycle, *, beside: Path, show: Show, name: str | None = None) ->
         try:
             fitted = fit(loaded, rows, tested, settings, folder, on_step=record)
         except ConsensusError:
-            processes.once(lambda: manifest.stored(cycle.store, folder, manifest.read(folder), "failed"))
+            if processes.first:  # without waiting for the others, which may be in the middle of a step
+                manifest.stored(cycle.store, folder, manifest.read(folder), "failed")
             raise
         processes.once(lambda: _finish(cycle, folder, fitted, held_out))
         return Done(folder, manifest.read(folder), before=False)

@@ -22,7 +22,7 @@ from consensus.cli import main
 from consensus.cyclefile import load as load_cycle
 from consensus.runs import metrics, runs
 from consensus.store import Store
-from tests.training.runs import labeled, pairs
+from tests.training.runs import cycle_file, labeled, pairs
 from tests.training.tiny import tiny_model
 from training.model import load
 from training.preferences import plan
@@ -202,6 +202,40 @@ def test_training_stops_when_it_makes_the_test_worse(made, capsys):
     ]
     assert result["stopped_early"] is True
     assert result["steps"] == worse[1] < STEPS
+
+
+def test_nothing_held_out_is_said_and_known_to_be_unknown(made, capsys):
+    assert run(made, "training.validation=0", "training.max_steps=2", "--name", "blind", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["result"]["held_out"], found["data"]["held_out"], found["result"]["steps"]) == (None, 0, 2)
+    assert "nothing is known of how well it does" in (made.parent / "runs/blind/README.md").read_text()
+
+
+def test_a_judge_is_trained_on_judgments_without_any_store(made, tmp_path, capsys):
+    rows = [
+        {
+            "prompt": f"Which is better, {k}?",
+            "chosen": '{"verdict": "A"}',
+            "rejected": '{"verdict": "B"}',
+            "pair_id": f"j{k}",
+        }
+        for k in range(12)
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    settings = (
+        f"task: judge, rows: rows.jsonl, model: {made.parent / 'tiny'}, max_steps: 2, batch_size: 4, validation: 0.3"
+    )
+    assert run(cycle_file(tmp_path, settings), "--name", "judge", "--json") == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert data["train"] + data["held_out"] == 12
+    assert (tmp_path / "runs/judge/adapter/adapter_model.safetensors").exists()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_the_store_says_so(made, capsys):
+    assert run(made, "training.learning_rate=1e30", "training.clip=1e30", "training.warmup=0", "--name", "burst") == 1
+    assert "look at these pairs" in capsys.readouterr().err
+    with Store(made.parent / "consensus.duckdb") as store:
+        assert [one.step for one in runs(store) if one.run.run == "burst"] == ["failed"]
 
 
 def command(made, *words):
