@@ -122,6 +122,7 @@ class Store:
         return twin
 
     def _migrate(self) -> None:
+        self.db.execute("SET enable_progress_bar = false")  # it would draw into the results on stdout
         self.db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name VARCHAR, applied_at TIMESTAMP)")
         done = self._one("SELECT coalesce(max(number), 0) FROM migrations")
         folder = resources.files("consensus").joinpath("migrations")
