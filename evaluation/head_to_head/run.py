@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rich.console import Console
 
@@ -45,6 +46,21 @@ def priced(store: Store, contest: Contest, rubric: Rubric) -> tuple[list[Need], 
     draws = [price_of(contest.drawings(store, each), contest.answering(each), each) for each in contest.contestants]
     judges = Panel(contest.judging, rubric).priced()
     return draws, needs(_expected(store, contest, hashes(contest.judging, rubric)), judges)
+
+
+def total(every: Sequence[Need]) -> dict[str, Any]:
+    """Calls, dollars (None without any price; `most` if every answer is as long as it may be), and whose price is not known."""
+    return {
+        "calls": sum(need.calls for need in every),
+        "cost_usd": _sum(need.dollars for need in every),
+        "most_usd": _sum(need.ceiling_dollars for need in every),
+        "unpriced": [need.judge for need in every if need.calls and need.dollars is None],
+    }
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 async def play(
