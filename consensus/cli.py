@@ -37,6 +37,12 @@ app.command(
     help="Say what each judge and the panel is worth, and what to change.",
 )
 app.command(
+    "evaluation.commands.evaluate:app",
+    name="evaluate",
+    group=LOOP,
+    help="Say whether a checkpoint is better than another.",
+)
+app.command(
     "evaluation.commands.report:report",
     name="report",
     group=LOOK,

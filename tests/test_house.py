@@ -14,7 +14,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 HEAVY = ("litellm", "duckdb", "torch", "pydantic", "pyarrow", "numpy", "aiohttp", "jinja2", "vl_convert")
-COMMANDS = ("ingest", "generate", "label", "export", "status", "init", "doctor", "simulate", "demo", "report", "gate")
+COMMANDS = (
+    "ingest",
+    "generate",
+    "label",
+    "export",
+    "status",
+    "init",
+    "doctor",
+    "simulate",
+    "demo",
+    "report",
+    "evaluate",
+    "gate",
+)
 
 
 def imported_by(*words):

@@ -16,8 +16,8 @@ from consensus.store import Labeled
 Message = dict[str, Any]
 _FUNCTION = pa.struct([("name", pa.string()), ("arguments", pa.string())])
 _CALL = pa.struct([("id", pa.string()), ("type", pa.string()), ("function", _FUNCTION)])
-_PLAIN = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-_WITH_TOOLS = pa.list_(
+PLAIN = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+WITH_TOOLS = pa.list_(
     pa.struct(
         [("role", pa.string()), ("content", pa.string()), ("name", pa.string())]
         + [("tool_call_id", pa.string()), ("tool_calls", pa.list_(_CALL))]
@@ -100,7 +100,7 @@ def write_parquet(data: Iterable[Mapping[str, Any]], file: Path) -> int:
     """Write rows as Parquet; how many. The file appears whole or not at all."""
     table = list(data)
     tooled = any(message.keys() - {"role", "content"} for row in table for message in _all_messages(row))
-    turns = _WITH_TOOLS if tooled else _PLAIN
+    turns = WITH_TOOLS if tooled else PLAIN
     schema = pa.schema(
         [("prompt", turns), ("chosen", turns), ("rejected", turns), ("tools", pa.string()), ("pair_id", pa.string())]
         + [("support", pa.float64()), ("p_chosen", pa.float64()), ("category", pa.string())]

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from consensus.near import groups
 from labeling.traces.chat import Message
-from labeling.traces.near import groups
 from labeling.traces.trace import Trace
 
 Stratum = tuple[str | None, ...]

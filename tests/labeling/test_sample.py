@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consensus.near import groups
 from labeling.traces.names import Convention
-from labeling.traces.near import groups
 from labeling.traces.sample import Design, allocate, cut, sample
 from labeling.traces.trace import Outcome, Trace
 
