@@ -54,6 +54,12 @@ app.command(
     group=LOOK,
     help="Write an audit with pictures as one HTML file.",
 )
+app.command(
+    "evaluation.commands.gate:gate",
+    name="gate",
+    group=LOOK,
+    help="Promote a checkpoint or not: exit code 0 or 3.",
+)
 app.command("labeling.commands.init:init", name="init", group=SETUP, help="Write a commented cycle file to start from.")
 app.command(
     "labeling.commands.doctor:doctor",

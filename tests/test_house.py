@@ -39,6 +39,7 @@ COMMANDS = (
     "demo",
     "report",
     "evaluate",
+    "gate",
 )
 
 

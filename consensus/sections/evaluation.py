@@ -98,11 +98,11 @@ class Guard(Section):
         for names, what in ((SOURCES, "says what is guarded"), (LIMITS, "is its limit")):
             given = [name for name in names if getattr(self, name) is not None]
             if len(given) != 1:
-                raise Misfit(f"a guard has exactly one of {', '.join(names)}, which {what}; this has {len(given)}")
+                raise ValueError(f"a guard has exactly one of {', '.join(names)}, which {what}; this has {len(given)}")
         if self.audit and self.limit not in ("at_least", "at_most"):
-            raise Misfit("an audit has no baseline: its guard takes at_least or at_most", self.limit)
+            raise ValueError("an audit has no baseline: its guard takes at_least or at_most")
         if self.by and not self.metric:
-            raise Misfit("only the evaluation's results have categories: 'by' goes with 'metric'", "by")
+            raise ValueError("only the evaluation's results have categories: 'by' goes with 'metric'")
         return self
 
     @property

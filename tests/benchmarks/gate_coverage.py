@@ -61,9 +61,7 @@ def one_look(kind: Kind, prompts: int, runs: int) -> dict[str, float]:
         np.random.default_rng([SEED, prompts, KINDS.index(kind)]),
         next_look([], 1, looks=1, alpha=0.025).critical,
     )
-    counts = dict.fromkeys(
-        ("covers", "promotes", "t alone", "counted covers", "counted promotes", "resampled", "resampled +"), 0
-    )
+    counts = dict.fromkeys(("covers", "promotes", "t alone", "resampled covers", "resampled promotes"), 0)
     for run in range(runs):
         values, place = kind.items(rng, prompts)
         found = cluster_mean(values, place).interval()
