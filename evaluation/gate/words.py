@@ -73,6 +73,8 @@ def notes(decision: Decision) -> Iterator[str]:
         f"p {_plain(test.p)} (t by prompts), {_plain(test.sign_flip_p)} (sign flips of prompts); design effect "
         f"{_plain(test.design_effect)}: the items of a prompt are not independent"
     )
+    if decision.contest.metric == "win":
+        yield "win is by the judges alone: what all of them favour passes for a gain; win_corrected has people's answers in it"
     if decision.unpaired:
         yield f"{decision.unpaired:,} results are of items on which only one of the two was measured; they are left out"
 
