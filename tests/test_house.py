@@ -13,12 +13,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("litellm", "duckdb", "torch", "pydantic", "pyarrow", "numpy", "aiohttp", "jinja2", "vl_convert")
+HEAVY = (
+    "litellm",
+    "duckdb",
+    "torch",
+    "transformers",
+    "datasets",
+    "pydantic",
+    "pyarrow",
+    "numpy",
+    "aiohttp",
+    "jinja2",
+    "vl_convert",
+)
 COMMANDS = (
     "ingest",
     "generate",
     "label",
     "export",
+    "train",
     "status",
     "init",
     "doctor",

@@ -142,8 +142,8 @@ def show_plan(console: Console, plan: dict[str, Any], command: str) -> None:
     ]
     table(console, "Still to be asked", ["who", "", "calls", "tokens in / out", "cost", "at most"], rows, left=(0, 1))
     console.print(
-        f"{count(contest['calls'])} calls, {dollars(contest['cost_usd'])}; at most {dollars(contest['most_usd'])} if every reply is "
-        "as long as it may be. Tokens are estimated at four characters each. Nothing was called or spent."
+        f"{count(contest['calls'])} calls, {dollars(contest['cost_usd'])}; at most {dollars(contest['most_usd'])} if every reply "
+        "is as long as it may be. Tokens are estimated at four characters each. Nothing was called or spent."
     )
     if contest["unpriced"]:
         console.print(f"[yellow]no price known for[/] {plain(', '.join(contest['unpriced']))}; give one under 'price:'")

@@ -68,7 +68,7 @@ def read(file: Path) -> Answers:
             raise UsageError(f"{file}, row {number}: 'pair_id' names a pair, 'gold' is a, b, tie or null, not {gold!r}")
         if said.setdefault(str(pair_id), Verdict(gold)) != gold:
             raise UsageError(
-                f"{file}, row {number}: pair {pair_id} was answered {said[str(pair_id)]!r} before; keep one answer"
+                f"{file}, row {number}: pair {pair_id} was answered {said[str(pair_id)].value!r} before; keep one answer"
             )
         drawn.add(fields.get("drawn"))
     if len(drawn) > 1 and BY_VOTES in drawn:

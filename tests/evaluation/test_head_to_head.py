@@ -10,6 +10,7 @@ import pytest
 
 from consensus.errors import UsageError
 from consensus.nouns import Verdict
+from consensus.statistics.latent import dawid_skene
 from consensus.statistics.votes import A, B
 from consensus.store import Store
 from evaluation.head_to_head import review
@@ -18,7 +19,8 @@ from evaluation.head_to_head.contest import Contest
 from evaluation.head_to_head.judged import Judged, judged
 from evaluation.head_to_head.run import priced, spending, total
 from labeling.rubric import Rubric
-from tests.consensus.simulation import HI, judged as simulated
+from tests.consensus.simulation import HI
+from tests.consensus.simulation import judged as simulated
 from tests.evaluation.contests import HONEST, begun, checkpoint, contested, pairs, played
 
 
@@ -69,11 +71,11 @@ def test_which_answer_is_called_a_is_decided_by_a_hash_and_judges_see_both_order
 
 
 def test_what_was_answered_is_never_asked_again(tmp_path):
-    cycle = contested(tmp_path, {"accuracy": 0.8, "failures": 0.2}, {"accuracy": 0.8}, limits={"max_attempts": 2})
+    cycle = contested(tmp_path, {"accuracy": 0.8, "failures": 0.1}, {"accuracy": 0.8}, limits={"max_attempts": 1})
     with Store(cycle.store) as store:
         contest = begun(store, cycle, 120)
         first = played(store, contest)
-        assert first.failures > 0  # two attempts are not always enough
+        assert first.failures > 0  # one attempt is not always enough
         before = spending(store, contest)
         open_now = sum(need.most_calls for needs in priced(store, contest, Rubric.of(cycle)) for need in needs)
         assert open_now == first.failures
@@ -175,8 +177,6 @@ def biased(n=1500, rate=0.55, favour=0.4, seed=3):
     """A contest whose judges all favour the candidate; and what people would say of every pair."""
     found = simulated(HI, n, np.random.default_rng(seed), rate=rate, favour=favour)
     count = (found.said > 0).sum(axis=1)
-    from consensus.statistics.latent import dawid_skene
-
     is_a = np.arange(n) % 2 == 0
     table = Judged(
         prompt_ids=tuple(f"q{k}" for k in range(n)),
@@ -200,7 +200,7 @@ def asked(table, truth, n, seed=0):
 
 @pytest.mark.parametrize("by_votes", [True, False])
 def test_people_correct_what_all_judges_share(by_votes):
-    held = judges = narrower = 0
+    held, judges, width = 0, 0, []
     for seed in range(40):
         table, truth = biased(seed=seed)
         if by_votes:
@@ -211,11 +211,11 @@ def test_people_correct_what_all_judges_share(by_votes):
         found = analyse(table, "new", "old", answers)
         held += found.by_people.corrected.low <= 0.55 <= found.by_people.corrected.high
         judges += found.all["win_rate"].low <= 0.55 <= found.all["win_rate"].high
-        narrower += found.by_people.corrected.high - found.by_people.corrected.low < 0.85 * 2 * 1.98 * 0.4975 / 120**0.5
+        width.append(found.by_people.corrected.high - found.by_people.corrected.low)
         assert found.by_people.answers == 120
     assert held >= 35
     assert judges <= 5
-    assert narrower >= 36
+    assert np.mean(width) < 0.85 * 2 * 1.98 * 0.4975 / 120**0.5  # of people alone
 
 
 def test_answers_on_every_pair_are_the_truth_and_know_which_side_is_the_candidates():
@@ -253,12 +253,12 @@ def test_an_item_is_never_calibrated_on_its_own_answer():
     assert chance[7] == other[7]
     assert not np.array_equal(chance, other)
     assert 0 < factor < 1  # they share errors
-    few, none = calibrated(table.log_odds, rows[:40], y[:40], names)
+    _, none = calibrated(table.log_odds, rows[:40], y[:40], names)
     assert isnan(none)
 
 
 def test_people_are_asked_more_where_judges_disagree_and_everywhere_a_little():
-    table, truth = biased(n=1200)
+    table, _ = biased(n=1200)
     drawn = review.draw(table, 120, seed=0)
     assert len(set(drawn)) == 120
     count = np.bincount(table.leaning, minlength=7)[::2]
