@@ -12,10 +12,10 @@ import numpy as np
 from consensus.nouns import Verdict
 from consensus.statistics.calibration import expit, platt
 from consensus.statistics.clusters import Floats, Ints
+from consensus.statistics.corrected import Corrected
 from consensus.statistics.estimate import Bools
 from consensus.statistics.intervals import mean_interval, wilson
 from consensus.statistics.multiple import share_p
-from consensus.statistics.corrected import Corrected
 from consensus.statistics.stratified import stratified_mean
 from evaluation.audit.figures import of_interval
 from evaluation.audit.result import Figure

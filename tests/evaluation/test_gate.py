@@ -314,12 +314,14 @@ def test_names_cannot_break_the_summary(store):
 @pytest.mark.slow
 def test_judges_who_all_favour_the_new_checkpoint_promote_it_and_people_on_a_sample_do_not(store):
     """In truth neither is better, except for the one that wins four of five times."""
-    promoted = []
-    for seed in range(5):
+    by_judges, by_people = [], []
+    for seed in range(1, 6):
         table, truth = biased(n=1000, rate=0.5, seed=seed)
         add_results(store, contest_results(table, f"new {seed}", "old", "c", asked(table, truth, 120)))
-        promoted.append((decided(store).promotes, decided(store, metric="win_corrected").promotes))
-    assert promoted == [(True, False)] * 5
+        by_judges.append(decided(store).promotes)
+        by_people.append(decided(store, metric="win_corrected").promotes)
+    assert all(by_judges)
+    assert not any(by_people)
     table, truth = biased(n=1000, rate=0.8, seed=0)
     add_results(store, contest_results(table, "better", "old", "c", asked(table, truth, 120)))
     assert decided(store, metric="win_corrected").promotes
