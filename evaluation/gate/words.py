@@ -25,8 +25,8 @@ def gain(decision: Decision) -> str:
     """What was seen, and on how much."""
     mean, unit = decision.test.mean, _unit(decision)
     on = f"{mean.n:,} items of {mean.clusters:,} prompts"
-    against = f" ({_value(decision, decision.value)} against {_value(decision, decision.reference)})"
-    return f"gain {unit(decision.test.effect.value)}{_between(decision.test.effect, unit)} on {on}{against}"
+    against = f"{_value(decision, decision.value)} against {_value(decision, decision.reference)}"
+    return f"gain {unit(decision.test.effect.value)}{_between(decision.test.effect, unit)}: {against}, on {on}"
 
 
 def reasons(decision: Decision) -> list[str]:
@@ -49,7 +49,7 @@ def advice(decision: Decision) -> list[str]:
     if decision.no_look_left:
         found.append(
             "judge the checkpoint on new prompts in a cycle of another name; plan 'gate.looks' before the first look, five cost "
-            "4 % more prompts than one"
+            "5 % more prompts than one"
         )
     elif isfinite(decision.detectable):
         found.append(f"here a true gain of {unit(decision.detectable)} is promoted in {POWER:.0%} of the cases")

@@ -155,7 +155,7 @@ def by_people(found: Judged, answers: Answers) -> ByPeople | None:
 
 
 def corrected_values(found: Judged, answers: Answers) -> Floats | None:
-    """Of every prompt, a number that stands for it in the corrected win rate (`Corrected.values`); None without people's answers."""
+    """Of every prompt, what stands for it in the corrected win rate (`Corrected.values`); None without people's answers."""
     rows, y = _outcomes(found, answers.said)
     return _estimates(found, answers, rows, y)[0].values if len(rows) else None
 

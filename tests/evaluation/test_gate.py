@@ -21,8 +21,8 @@ from evaluation.gate.guards import Standing, by_audit, by_production, by_results
 from evaluation.gate.items import Items, contestants, paired
 from evaluation.gate.run import gate
 from evaluation.gate.words import advice, markdown, reasons
-from tests.consensus.cycles import cycle_of
 from evaluation.records import contest_results
+from tests.consensus.cycles import cycle_of
 from tests.evaluation.made_audits import audit_of
 from tests.evaluation.test_head_to_head import asked, biased
 
@@ -130,6 +130,14 @@ def test_more_results_are_another_look_for_which_nothing_is_left_if_one_was_plan
     assert (found.number, found.look.critical, found.verdict) == (2, inf, Verdict.INCONCLUSIVE)
     assert "the planned looks (1) are taken" in reasons(found)[0]
     assert "new prompts" in advice(found)[0]
+
+
+def test_what_a_look_spent_is_not_had_again_by_planning_more_afterwards(store):
+    add_results(store, wins(0.5, 50))
+    decided(store)
+    decided(store, looks=5)
+    add_results(store, wins(0.9, 200, start=50))
+    assert decided(store, looks=5).look.critical == inf
 
 
 def test_five_planned_looks_have_obrien_and_flemings_bounds(store):
