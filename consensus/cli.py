@@ -28,6 +28,12 @@ app.command(
     "training.commands.export:export", name="export", group=LOOP, help="Write the kept pairs as a preference dataset."
 )
 app.command(
+    "training.commands.train:train",
+    name="train",
+    group=LOOP,
+    help="Train a LoRA adapter on the labels; goes on where it was.",
+)
+app.command(
     "consensus.commands.status:status", name="status", group=LOOK, help="Show how a cycle stands, also while it runs."
 )
 app.command(

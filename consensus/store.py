@@ -78,6 +78,22 @@ class JudgeTally:
     median_latency_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """What a summary was worked out from. Facts are only ever added, so their number tells; the rule may change."""
+
+    pairs: int
+    votes: int
+    failures: int
+    stops: int
+    rule: list[Any] | None
+
+    @property
+    def text(self) -> str:
+        """As it is kept."""
+        return json.dumps([[self.pairs, self.votes, self.failures, self.stops], self.rule])
+
+
 class Store:
     """A DuckDB file and the questions the platform asks of it; a context manager.
 
@@ -122,6 +138,7 @@ class Store:
         return twin
 
     def _migrate(self) -> None:
+        self.db.execute("SET enable_progress_bar = false")  # it would draw into the results on stdout
         self.db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name VARCHAR, applied_at TIMESTAMP)")
         done = self._one("SELECT coalesce(max(number), 0) FROM migrations")
         folder = resources.files("consensus").joinpath("migrations")
@@ -400,7 +417,7 @@ class Store:
         length = "length(CASE json_type({0}) WHEN 'VARCHAR' THEN {0} ->> '$' ELSE {0}::VARCHAR END) AS length_{1}"
         lengths = ", ".join(length.format(f"p.completion_{side}", side) for side in "ab")
         models = "p.extra ->> 'model_a' AS model_a, p.extra ->> 'model_b' AS model_b"
-        return self._table(
+        return self.columns(
             f"SELECT p.pair_id, p.prompt_id, p.gold, {lengths}, {models}, c.order_byte, c.seat_byte "
             "FROM cycle_pairs c JOIN pairs p USING (pair_id) WHERE c.cycle = ? ORDER BY c.rowid",
             [cycle],
@@ -418,7 +435,7 @@ class Store:
         score = "TRY_CAST(v.scores ->> $a_{0} AS DOUBLE) - TRY_CAST(v.scores ->> $b_{0} AS DOUBLE) AS axis_{0}"
         scores = [f", {score.format(k)}" for k in range(len(axes))]
         paths = {f"{side}_{k}": f"/{pointer}/{side}" for k, pointer in enumerate(pointers) for side in "ab"}
-        return self._table(
+        return self.columns(
             f"""
             WITH place AS (
                 SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle)
@@ -432,15 +449,22 @@ class Store:
 
     def label_columns(self, cycle: str) -> pa.Table:
         """The labels in columns: `pair` (its place in `pair_columns`), `verdict` (null without), `reason`."""
-        return self._table(
+        return self.columns(
             "WITH place AS (SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle) "
             "SELECT pair, verdict, reason FROM labels JOIN place USING (pair_id) WHERE cycle = $cycle ORDER BY pair",
             {"cycle": cycle},
         )
 
-    def _table(self, sql: str, values: Any) -> pa.Table:
-        """A result in columns, through a connection of its own: another one may still have rows to fetch."""
-        return self.db.cursor().sql(sql, params=values).to_arrow_table()
+    def columns(self, sql: str, values: Any, **tables: pa.Table) -> pa.Table:
+        """A result in columns, through a connection of its own: another one may still have rows to fetch.
+
+        Args:
+            tables: to be read in the query under these names.
+        """
+        db = self.db.cursor()
+        for name, table in tables.items():
+            db.register(name, table)
+        return db.sql(sql, params=values).to_arrow_table()
 
     def has_votes(self, cycle: str, *, scored: bool = False) -> bool:
         """Whether the cycle has a vote, or one with scores on the rubric's axes."""
@@ -507,27 +531,34 @@ class Store:
         )
         return self.db.execute(sql, [cycle]).fetchall()
 
-    def made_from(self, cycle: str) -> str:
-        """What a summary of the cycle depends on: facts are only ever added, so their number tells, and the rule."""
-        facts = [
-            self._one(f"SELECT count(*) FROM {table} WHERE cycle = ?", cycle)
-            for table in ("cycle_pairs", "votes", "failures", "confident_stops")
-        ]
+    def made_from(self, cycle: str) -> MadeFrom:
+        """What a summary of the cycle depends on."""
+        tables = ("cycle_pairs", "votes", "failures", "confident_stops")
+        facts = [self._one(f"SELECT count(*) FROM {table} WHERE cycle = ?", cycle) for table in tables]
         rule = self.db.execute(
             "SELECT min_agree, drop_if_split, both_orders, rotate, per_pair FROM cycles WHERE cycle = ?", [cycle]
         ).fetchone()
-        return json.dumps([facts, rule])
+        pairs, votes, failures, stops = facts
+        return MadeFrom(pairs, votes, failures, stops, list(rule) if rule else None)
 
-    def figures(self, cycle: str, made_from: str) -> dict[str, Any] | None:
+    def figures(self, cycle: str, made_from: MadeFrom) -> dict[str, Any] | None:
         """A summary that was worked out from exactly this; None if there is none."""
-        found = self._one("SELECT figures FROM figures WHERE cycle = ? AND made_from = ?", cycle, made_from)
-        return None if found is None else dict(json.loads(found))
+        kept = self.last_figures(cycle)
+        return kept[1] if kept and kept[0] == made_from else None
 
-    def keep_figures(self, cycle: str, made_from: str, figures: dict[str, Any]) -> None:
+    def last_figures(self, cycle: str) -> tuple[MadeFrom, dict[str, Any]] | None:
+        """The last summary that was kept, and what it was worked out from."""
+        found = self.db.execute("SELECT made_from, figures FROM figures WHERE cycle = ?", [cycle]).fetchall()
+        if not found:
+            return None
+        (pairs, votes, failures, stops), rule = json.loads(found[0][0])
+        return MadeFrom(pairs, votes, failures, stops, rule), json.loads(found[0][1])
+
+    def keep_figures(self, cycle: str, made_from: MadeFrom, figures: dict[str, Any]) -> None:
         """Keep a summary in the place of the last one."""
         self.db.begin()
         self.db.execute("DELETE FROM figures WHERE cycle = ?", [cycle])
-        self.db.execute("INSERT INTO figures VALUES (?, ?, ?)", [cycle, made_from, json.dumps(figures)])
+        self.db.execute("INSERT INTO figures VALUES (?, ?, ?)", [cycle, made_from.text, json.dumps(figures)])
         self.db.commit()
 
     def votes(self, cycle: str) -> Iterator[dict[str, Any]]:

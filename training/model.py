@@ -109,6 +109,11 @@ def cache_folder() -> Path:
     return home / "judge-consensus"
 
 
+def source(model: str) -> str:
+    """What other programs load as this model: a hub's name, or a folder with config and safetensors, converted if need be."""
+    return _source(model, cache_folder())
+
+
 @contextmanager
 def _missing_packages_said() -> Iterator[None]:
     """Turns a missing package into the sentence that says how to get it."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, Self
 
 from consensus.errors import ConsensusError
-from labeling.traces.near import Sketches, linked
+from consensus.near import Sketches, linked
 from labeling.traces.strata import spoken
 from labeling.traces.trace import Trace
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consensus.near import PERMUTATIONS, Sketches, groups, linked, runs
 from labeling.traces.names import Convention
-from labeling.traces.near import PERMUTATIONS, Sketches, groups, linked, runs
 from labeling.traces.sample import Design, allocate, sample
 from labeling.traces.strata import cut
 from labeling.traces.trace import Outcome, Trace
