@@ -122,6 +122,8 @@ class Panel:
             from labeling.providers.simulated import InProcess, SimulatedJudge
 
             return self._judge(config, InProcess(SimulatedJudge.of(config, self._world), config.temperature))
+        if config.provider == "local":
+            return self._judge(config, self._connections.local(config).judge(config))
         way = self._connections.way(config)
         transport, why = self._connections.open(config, way, self._schema(way.provider, way.model))
         return self._judge(config, transport, why)
