@@ -70,9 +70,11 @@ def load(
     with _missing_packages_said():
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
     from training.hardware import hardware
 
+    disable_progress_bar()
     source = _source(model, cache or cache_folder())
     machine = hardware()
     wide = precision == "fp32" or (precision == "auto" and not machine.bf16)

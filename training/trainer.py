@@ -21,7 +21,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from datasets import Dataset
 from peft import LoraConfig
 from torch.utils.data import Sampler
-from transformers import TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
@@ -125,6 +125,7 @@ class SharedPrefixTrainer(DPOTrainer):  # type: ignore[misc]
             processing_class=loaded.tokenizer,
             peft_config=lora,
         )
+        self.remove_callback(PrinterCallback)  # it writes to stdout, where results go
         # The argument of this name would compute references here, under a key that changes with the adapter's seed.
         self.precompute_ref_logps = "ref_chosen_logps" in train_dataset.column_names
         if share:
