@@ -87,12 +87,19 @@ class Judge(Endpoint):
         "recorded (never called)"
     )
 
+    begin: str | None = Field(
+        default=None,
+        min_length=1,
+        description="how its reply begins, put into its mouth; for servers that go on with a last message (docs/local.md)",
+    )
+
     def identity(self, rubric: str) -> dict[str, Any]:
         """What makes a vote this judge's vote; how it is reached (address, key, limits) does not."""
         same = self.model_dump(mode="json", include={"provider", "model", "temperature", "max_tokens", "extra"})
         if self.provider == "recorded":
             same = {"provider": self.provider, "model": self.model}
-        return same | self.adapted | {"rubric": digest(rubric)[:12]}
+        begun = {} if self.begin is None else {"begin": self.begin}
+        return same | self.adapted | begun | {"rubric": digest(rubric)[:12]}
 
     def config_hash(self, rubric: str) -> str:
         """Part of a vote's key, so that two settings of one model are never mixed."""

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 
 from consensus.errors import UsageError
 from consensus.sections.base import Section
-from consensus.sections.endpoints import Endpoint
+from consensus.sections.endpoints import Endpoint, Judge
 from labeling.providers.base import Allowed, Answer, CallError, Question, length
 
 # Only the room `training` may meet torch, and `labeling` does not look sideways: the model is named by an import string, and
@@ -63,7 +63,7 @@ class Local:
         module, name = _MODEL
         return cls(getattr(importlib.import_module(module), name).open(config.model, config.adapter))
 
-    def judge(self, config: Endpoint) -> InBatches:
+    def judge(self, config: Judge) -> InBatches:
         """The way to its verdicts.
 
         Raises:
@@ -73,6 +73,9 @@ class Local:
             raise UsageError(
                 f"judge {config.label!r} is local: it gives its likeliest verdict, and nothing is drawn: temperature has to be 0"
             )
+
+        if config.begin is not None:
+            raise UsageError(f"judge {config.label!r} is local, and begins its reply itself: take 'begin' out")
 
         def verdicts(questions: Sequence[Question]) -> list[Any]:
             return self.mind.verdicts([question.messages for question in questions])
