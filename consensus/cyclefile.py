@@ -125,6 +125,10 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
         files[name] = tuple(root(path) for path in getattr(cycle.input, name))
     judges = tuple(judge.model_copy(update={"adapter": root(judge.adapter)}) for judge in cycle.judges)
     made = cycle.generation and cycle.generation.model_copy(update={"adapter": root(cycle.generation.adapter)})
+    contest: dict[str, Any] = {"gold": root(cycle.evaluation.gold)}
+    for side in ("candidate", "baseline"):
+        if one := getattr(cycle.evaluation, side):
+            contest[side] = one.model_copy(update={"adapter": root(one.adapter)})
     return cycle.model_copy(
         update={
             "judges": judges,
@@ -132,7 +136,7 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),
-            "evaluation": cycle.evaluation.model_copy(update={"gold": root(cycle.evaluation.gold)}),
+            "evaluation": cycle.evaluation.model_copy(update=contest),
         }
     )
 

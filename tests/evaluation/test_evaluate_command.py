@@ -132,12 +132,41 @@ def test_without_a_run_or_checkpoints_it_says_what_makes_them(tmp_path, capsys):
     assert "names no checkpoints" in err
 
 
+def adapted(model, folder):
+    """An adapter of random weights for the model in this folder, written to that one."""
+    from peft import LoraConfig, get_peft_model
+
+    from training.model import load as load_model
+
+    settings = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    get_peft_model(load_model(str(model)).model, settings).save_pretrained(folder)
+
+
+@pytest.mark.slow
+def test_an_adapter_meets_its_base_in_this_process(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("peft")
+    from tests.training.tiny import tiny_model
+
+    monkeypatch.setenv("CONSENSUS_CACHE", str(tmp_path / "cache"))
+    model = tiny_model(tmp_path / "tiny")
+    adapted(model, tmp_path / "runs" / "first" / "adapter")
+    here = f"provider: local, model: {model}, max_tokens: 6"
+    contest = (
+        f"evaluation:\n  candidate: {{{here}, name: first, adapter: runs/first/adapter}}\n"
+        f"  baseline: {{{here}, name: base}}\n  prompts: 4\n"
+    )
+    file = labeled(tmp_path, capsys, more=contest, pairs=30)
+    code, out, _ = run(capsys, "evaluate", file, "--json")
+    found = json.loads(out)
+    assert (code, found["spent"]["answers"]) == (0, 8)
+    assert found["head_to_head"]["all"]["items"] == 4
+    assert found["head_to_head"]["same"] < 4  # the adapter says something else than the base
+
+
 @pytest.mark.slow
 def test_rewards_of_a_run_are_measured_kept_and_shown(tmp_path, capsys, monkeypatch):
     """A run's folder with an adapter that was never trained: its rewards are some numbers, those that the model gives."""
     pytest.importorskip("peft")
-    from peft import LoraConfig, get_peft_model
-
     from tests.training.runs import labeled as voted
     from tests.training.runs import pairs
     from tests.training.tiny import tiny_model
@@ -156,10 +185,7 @@ def test_rewards_of_a_run_are_measured_kept_and_shown(tmp_path, capsys, monkeypa
         config = cycle.training.model_dump(mode="json")
         for step in ("begun", "ended"):
             runs.note(store, runs.Run("first", cycle.name, config, "x", "hard", {}, 0, "runs/first"), step)
-    adapted = get_peft_model(
-        load_model(str(model)).model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
-    )
-    adapted.save_pretrained(folder / "adapter")
+    adapted(model, folder / "adapter")
 
     code, out, _ = run(capsys, "evaluate", file, "--json")
     assert code == 0
