@@ -156,6 +156,8 @@ def _head_to_head(cycle: Cycle, max_cost: float | None, review: Path | None, siz
             "head_to_head": found,
             "spent": spending(store, contest),
             "run": _ended(outcome),
+            "answers": answers
+            and {"given": len(answers.said), "used": found.by_people.answers if found.by_people else 0},
             "review": None,
         }
         if outcome.complete and len(table.value):

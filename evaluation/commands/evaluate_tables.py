@@ -194,6 +194,11 @@ def _ending(console: Console, found: dict[str, Any], command: str) -> None:
         console.print("[yellow]interrupted[/]; everything that was answered is stored")
     if not run["complete"]:
         console.print(f"the figures are those so far, and not kept; to go on where it was: [bold]{plain(command)}[/]")
+    if (answers := found["answers"]) and answers["given"] > answers["used"]:
+        console.print(
+            f"[yellow]{count(answers['given'] - answers['used'])} of {count(answers['given'])} answers of evaluation.gold are "
+            "about no judged pair of this contest[/]"
+        )
     if found["review"]:
         written = found["review"]
         console.print(

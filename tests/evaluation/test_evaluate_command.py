@@ -78,7 +78,10 @@ def test_a_contest_is_priced_played_kept_and_corrected_by_people(tmp_path, capsy
     corrected = json.loads(out)["head_to_head"]["by_people"]
     assert (corrected["answers"], corrected["by_votes"]) == (40, True)
     assert json.loads(out)["spent"] == found["spent"]
+    with review.open("a") as more:
+        more.write(json.dumps({"pair_id": "of another contest", "gold": "b", "drawn": "by votes"}) + "\n")
     _, out, _ = run(capsys, "evaluate", file, gold)
+    assert "1 of 41 answers of evaluation.gold are about no judged pair" in out
     assert "corrected by people: 40 answers" in out
     assert "judges only: where judges share a bias" in out
     with Store(cycle.store) as store:
