@@ -26,7 +26,21 @@ HEAVY = (
     "jinja2",
     "vl_convert",
 )
-COMMANDS = ("ingest", "generate", "label", "export", "train", "status", "init", "doctor", "simulate", "demo", "report")
+COMMANDS = (
+    "ingest",
+    "generate",
+    "label",
+    "export",
+    "train",
+    "status",
+    "init",
+    "doctor",
+    "simulate",
+    "demo",
+    "report",
+    "evaluate",
+    "gate",
+)
 
 
 def imported_by(*words):

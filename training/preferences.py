@@ -240,3 +240,14 @@ def _digest(chosen: pa.Table, content: Any) -> str:
         total.update(np.packbits(np.asarray(chosen[name])).tobytes())
     total.update(np.round(np.asarray(chosen["p_chosen"]) * 1e4).astype("<i4").tobytes())
     return total.hexdigest()
+
+
+def held_out_pairs(store: Store, cycle: Cycle) -> list[str]:
+    """One pair of each prompt that is held out, the first of it in the order they came, whether it has a label or not."""
+    from consensus.preference_store import facts
+
+    table = facts(store, cycle.name)
+    prompt_held_out, of_prompt, _ = _held_out(store, table, cycle.training.validation, cycle.training.near)
+    _, first = np.unique(of_prompt, return_index=True)
+    chosen = np.sort(first[prompt_held_out])
+    return [str(pair_id) for pair_id in table["pair_id"].take(chosen).to_pylist()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, nan, sqrt
+from math import isnan, log, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,34 +66,67 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
     return Interval(p, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
-def mean_interval(
-    values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None = None, level: float = 0.95
-) -> Interval:
-    """Interval for a mean, e.g. of paired differences: t at the cluster-robust standard error.
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean and its cluster-robust standard error.
+
+    Attributes:
+        error: CR1; nan with fewer than two clusters, and where all values are equal: a spread that was never seen cannot be
+            estimated as none.
+        alone: what the error would be if every row were a cluster of its own; nan where `error` is.
+        n: rows of positive weight.
+        clusters: clusters with such a row.
+    """
+
+    value: float
+    error: float
+    alone: float
+    n: int
+    clusters: int
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Bounds by a t quantile with one degree of freedom less than there are clusters."""
+        if isnan(self.error):
+            return Interval(self.value, nan, nan, self.n)
+        half = _t(self.clusters - 1, level) * self.error
+        return Interval(self.value, self.value - half, self.value + half, self.n)
+
+
+def cluster_mean(values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None = None) -> Mean:
+    """A mean, e.g. of paired differences, and how sure it is with the rows of a cluster correlated.
 
     Args:
-        values: one number per row, shape [n]; the interval has the same unit.
+        values: one number per row, shape [n]; mean and error have the same unit.
         clusters, weights: as for `wilson`.
-        level: in (0, 1).
-    Returns:
-        Mean and bounds; `n` counts the rows of positive weight. Without rows all is nan. The bounds are nan with fewer than two
-        clusters, and where all values are equal: a spread that was never seen cannot be estimated as none.
     Raises:
         ValueError: as `wilson`.
-    Source: Cameron & Miller 2015, J. Human Resources 50(2), CR1 with G - 1 degrees of freedom.
+    Source: Cameron & Miller 2015, J. Human Resources 50(2), CR1.
     """
     y = np.asarray(values, dtype=float)
     w = _weights(weights, len(y))
     n = int(np.count_nonzero(w))
     if n == 0:
-        return Interval(nan, nan, nan, 0)
+        return Mean(nan, nan, nan, 0, 0)
     mean = float(w @ y) / float(w.sum())
-    sums = cluster_sums(np.stack([w * (y - mean), w], axis=1), clusters)
+    residual = w * (y - mean)
+    sums = cluster_sums(np.stack([residual, w], axis=1), clusters)
     sums = sums[sums[:, 1] > 0]
     if len(sums) < 2 or np.ptp(y[w > 0]) == 0:
-        return Interval(mean, nan, nan, n)
-    half = _t(len(sums) - 1, level) * sqrt(_variance(sums))
-    return Interval(mean, mean - half, mean + half, n)
+        return Mean(mean, nan, nan, n, len(sums))
+    alone = sqrt(_variance(np.stack([residual, w], axis=1)[w > 0]))
+    return Mean(mean, sqrt(_variance(sums)), alone, n, len(sums))
+
+
+def mean_interval(
+    values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None = None, level: float = 0.95
+) -> Interval:
+    """Interval for a mean: t at the cluster-robust standard error; arguments as for `cluster_mean`.
+
+    Returns:
+        Mean and bounds; `n` counts the rows of positive weight. Without rows all is nan; the bounds are nan where there is no
+        error.
+    """
+    return cluster_mean(values, clusters, weights=weights).interval(level)
 
 
 def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> Interval:
@@ -114,6 +147,27 @@ def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> Interval:
     low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
     high = 1.0 if k == n else float(betaincinv(k + 1, n - k, 1 - tail))
     return Interval(k / n, low, high, n)
+
+
+def wilson_of_mean(share: float, n: int, *, level: float = 0.95) -> Interval:
+    """Wilson's interval for a share of which only the mean and the number are known, as of independent trials.
+
+    For values between 0 and 1 that are not only 0 and 1 it is wider than need be; for trials that go together, such as requests
+    of one conversation, it is too narrow, and only their single values could tell.
+
+    Args:
+        share: in [0, 1].
+        n: trials, at least 1.
+    Source: Wilson 1927, J. Am. Stat. Assoc. 22.
+    """
+    from scipy.special import ndtri
+
+    if not (0 <= share <= 1 and n >= 1):
+        raise ValueError(f"a mean of {share} over {n} trials is no share")
+    z = float(ndtri((1 + level) / 2))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
 def _weights(weights: ArrayLike | None, n: int) -> Floats:
