@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from consensus.rule import Rule
 from consensus.sections.base import Misfit, Section
 from consensus.sections.endpoints import Account, Gateway, Judge, Limits
+from consensus.sections.evaluation import Gate
 from consensus.sections.generation import Generation
 from consensus.sections.inputs import Input
 from consensus.sections.panel import Audit, Consensus, CycleName, Rubric, Sampling
@@ -31,6 +32,7 @@ class Cycle(Section):
     gateway: Gateway | None = None
     limits: Limits = Limits()
     audit: Audit = Audit()
+    gate: Gate = Gate()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Cycle:

@@ -27,7 +27,7 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
     Resampling or counting single pairs would make it too narrow: at 1 to 6 pairs a prompt it covers .82 to .84 for .95.
 
     Args:
-        right: one outcome per row, shape [n].
+        right: one outcome per row, 0 or 1, or between for half credit (a tie is .5), shape [n].
         clusters: the prompt of each row, integers or strings, shape [n].
         weights: inverse chances that the rows were asked, shape [n], >= 0; the value is then the weighted share, which is
             nearly unbiased for the share among all rows. None weights all alike.
@@ -35,7 +35,7 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
     Returns:
         Value and bounds in [0, 1]; `n` counts the rows of positive weight. If all outcomes are equal, the far bound is the
         rule of three (-log(1 - level) / n) on clusters, their number by Kish where they weigh differently. With fewer than two
-        clusters the bounds are nan; without rows the value is too.
+        clusters, or where all rows have the same half credit, the bounds are nan; without rows the value is too.
     Raises:
         ValueError: rows, clusters and weights differ in number, or a weight is negative or not finite.
     Source: Wilson 1927 at n_eff = p(1-p)/se^2, se^2 the cluster-robust variance of a ratio (Cameron & Miller 2015).
@@ -51,6 +51,8 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
     if len(sums) < 2:
         return Interval(p, nan, nan, n)
     if np.ptp(y[w > 0]) == 0:
+        if 0 < y[w > 0][0] < 1:  # half credit everywhere: a spread that was never seen
+            return Interval(p, nan, nan, n)
         kish = float(sums[:, 1].sum() ** 2 / (sums[:, 1] @ sums[:, 1]))
         far = min(1.0, -log(1 - level) / kish)
         return Interval(0.0, 0.0, far, n) if p < 0.5 else Interval(1.0, 1 - far, 1.0, n)
