@@ -9,6 +9,7 @@ from itertools import combinations, product
 from typing import Any
 
 from consensus.nouns import Pair, Text, Verdict, digest
+from labeling.rows import BadRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,13 @@ class Benchmark:
     Attributes:
         rows: of a benchmark of rows, e.g. RewardBench 2; empty for one of pairs.
         pairs: of a benchmark of pairs, e.g. LLMBar; empty for one of rows, where `pairs_of` forms them.
+        refused: rows that are left out, and why.
     """
 
     name: str
     rows: tuple[Row, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    refused: tuple[BadRow, ...] = ()
 
     @property
     def items(self) -> tuple[Row, ...] | tuple[Pair, ...]:

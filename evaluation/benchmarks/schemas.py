@@ -10,6 +10,7 @@ from typing import Any
 from consensus.nouns import Pair, Text, Verdict
 from evaluation.benchmarks.rows import Row
 from labeling.pairs import to_pair
+from labeling.rows import BadRow
 
 Raw = Mapping[str, Any]
 
@@ -25,7 +26,7 @@ class Schema:
 
     name: str
     columns: tuple[str, ...]
-    read: Callable[[Sequence[tuple[str, Raw]]], Sequence[Row] | Sequence[Pair]]
+    read: Callable[[Sequence[tuple[str, Raw]]], Sequence[Row | Pair | BadRow]]
 
 
 def rewardbench2(rows: Iterable[tuple[str, Raw]]) -> list[Row]:
@@ -147,9 +148,22 @@ def _mtbench(key: tuple[str, int, str, str], talks: Mapping[str, Any], votes: Co
     return Pair(name, heads[0], answers[0], answers[1], f"turn {turn}", gold, kept)
 
 
-def pairs(rows: Iterable[tuple[str, Raw]]) -> list[Pair]:
-    """Our own form: `pair_id, prompt, completion_a, completion_b, category, gold`."""
-    return [to_pair(dict(row), {}) for _, row in rows]
+def pairs(rows: Iterable[tuple[str, Raw]]) -> list[Pair | BadRow]:
+    """Our own form: `pair_id, prompt, completion_a, completion_b, category, gold`; what is no pair is left out, as for a cycle.
+
+    Raises:
+        ValueError: an id stands on two rows.
+    """
+    found: dict[str, Pair | BadRow] = {}
+    for number, (_, row) in enumerate(rows, 1):
+        try:
+            item: Pair | BadRow = to_pair(dict(row), {})
+        except ValueError as error:
+            item = BadRow(number, str(error))
+        name = item.pair_id if isinstance(item, Pair) else f"\0{number}"
+        if found.setdefault(name, item) != item:
+            raise ValueError(f"pair_id {name!r} stands on two rows with different contents")
+    return list(found.values())
 
 
 SCHEMAS = (

@@ -48,7 +48,7 @@ def read_benchmark(source: str) -> Benchmark:
     path = Path(source)
     if not path.exists():
         raise UsageError(f"there is no benchmark {source!r}: name one of {', '.join(HUB)}, or a file that is there")
-    return _formed(source, list(_from_files(path)))
+    return _formed(f"{path.resolve().parent.name}/{path.stem}", list(_from_files(path)))
 
 
 def _from_files(path: Path) -> Iterator[tuple[str, Raw]]:
@@ -88,7 +88,7 @@ def _from_hub(name: str, hub: Hub) -> Iterator[tuple[str, Raw]]:
 
 def _formed(name: str, rows: list[tuple[str, Raw]]) -> Benchmark:
     if not rows:
-        raise UsageError(f"{name} has no rows")
+        raise UsageError(f"the benchmark {name} has no rows")
     schema = schema_of(rows[0][1])
     if schema is None:
         known = "; ".join(f"{each.name}: {', '.join(each.columns)}" for each in SCHEMAS)
@@ -102,7 +102,8 @@ def _formed(name: str, rows: list[tuple[str, Raw]]) -> Benchmark:
         raise UsageError(f"{name}: {error}") from None
     items = tuple(found)
     return Benchmark(
-        schema.name if name == schema.name else Path(name).stem,
+        name,
         rows=tuple(item for item in items if isinstance(item, Row)),
         pairs=tuple(item for item in items if isinstance(item, Pair)),
+        refused=tuple(item for item in items if isinstance(item, BadRow)),
     )

@@ -265,7 +265,7 @@ def test_a_file_of_our_pairs_is_a_benchmark_too(tmp_path):
     file = tmp_path / "mine.jsonl"
     file.write_text(json.dumps({"pair_id": 1, "prompt": "p", "completion_a": "a", "completion_b": "b", "gold": "tie"}))
     found = read_benchmark(str(file))
-    assert (found.name, found.pairs[0].pair_id, found.pairs[0].gold) == ("mine", "1", "tie")
+    assert (found.name, found.pairs[0].pair_id, found.pairs[0].gold) == (f"{tmp_path.name}/mine", "1", "tie")
 
 
 def test_what_is_no_benchmark_is_said_to_be_none(tmp_path):
