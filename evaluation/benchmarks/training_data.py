@@ -109,7 +109,7 @@ def _balanced(pairs: Sequence[Pair], seed: int) -> Iterator[tuple[Pair, dict[Sho
     against_tie = {pair.pair_id for pair in _drawn(decided, n, seed)}
     for pair in pairs:
         if pair.pair_id in kept:
-            slot = toss(seed, "slot", pair.pair_id) & 1  # the same slot's word in neither order twice
+            slot = toss(seed, "slot", pair.pair_id) & 1  # one order rejects the word A, the other one B
             yield pair, {shown: shown.first if slot ^ (shown is Shown.BA) else shown.other.first for shown in Shown}
         elif pair.gold in (Verdict.A, Verdict.B):
             yield pair, dict.fromkeys(Shown, Verdict.TIE) if pair.pair_id in against_tie else {}
