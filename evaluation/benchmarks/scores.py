@@ -9,7 +9,7 @@ import numpy as np
 
 from consensus.statistics.clusters import Floats, Ints, cluster_codes
 from consensus.statistics.estimate import Estimate, estimate, first_of_second, share_of
-from evaluation.audit.figures import figure
+from evaluation.audit.figures import absent, figure
 from evaluation.audit.result import Figure
 from evaluation.benchmarks.best_of import Convention
 from evaluation.benchmarks.ratings import TIES, Ratings, credit, rated
@@ -72,6 +72,8 @@ def scores(
         else:
             parts[name] = [gained * inside, inside], first_of_second
             found[name] = share_of(codes, gained * inside, inside, reason="no rows")
+    if not parts:
+        return Scores({}, absent("mean_of_subsets", "no rows"), absent("mean_of_rows", "no rows"), unread)
     everybody = share_of(codes, gained, np.ones(len(gained)), reason="no rows")
     return Scores(
         subsets={name: figure("score", each, rng) for name, each in found.items()},

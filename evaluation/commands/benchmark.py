@@ -21,7 +21,7 @@ def benchmark(
     per_row: int = 3,
     cycle: Path | None = None,
     judge: str | None = None,
-    reasons: bool = True,
+    verdict_only: bool = False,
     json: bool = False,
 ) -> int:
     """Split a benchmark by prompts, and write the pairs to be judged and the data to train a judge on.
@@ -50,8 +50,8 @@ def benchmark(
         store has votes on these pairs. Without it no judgments are written.
     judge: str
         The name under which it will be asked; by default the cycle's first judge.
-    reasons: bool
-        Whether replies that were right lend their reasons; --no-reasons trains the verdict alone, for a judge that is read off it.
+    verdict_only: bool
+        Train the verdict alone, without the reasons of the panel: for a judge whose verdict is read off its first token.
     json: bool
         Print one JSON object.
     """
@@ -65,7 +65,7 @@ def benchmark(
     if judge is not None and cycle is None:
         raise UsageError("--judge goes with --cycle: the cycle in which it will be asked")
     sizes = _sizes({"train": train, "validation": validation, "test": test})
-    who = _judge(cycle, judge, reasons=reasons) if cycle else None
+    who = _judge(cycle, judge, reasons=not verdict_only) if cycle else None
     found = read_benchmark(source)
     for bad in found.refused:
         err().print(f"{source}, row {bad.row} is left out: {bad.reason}", markup=False)

@@ -213,7 +213,7 @@ def test_the_panels_reasons_come_out_of_the_cycles_store(tmp_path, capsys):
     ]
     assert with_reason
     assert all("reasoning" in said(row, "rejected") for row in with_reason)
-    benchmark(source, out=tmp_path / "bare", train="rest", cycle=file, per_row=1, reasons=False)
+    benchmark(source, out=tmp_path / "bare", train="rest", cycle=file, per_row=1, verdict_only=True)
     assert all(set(said(row, "chosen")) == {"verdict"} for row in rows_of(tmp_path / "bare" / "train.judgments.jsonl"))
     loaded = load(file, ())
     prompt = rows_of(tmp_path / "bare" / "train.judgments.jsonl")[0]["prompt"]
