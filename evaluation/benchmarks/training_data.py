@@ -134,4 +134,11 @@ def reply(verdict: Verdict, shown: Shown, reason: str | None = None) -> str:
 
 
 def _rest(pair: Pair, name: str) -> Example:
-    return {"tools": None, "pair_id": name, "support": None, "p_chosen": 1.0, "category": pair.category}
+    return {
+        "tools": None,
+        "pair_id": name,
+        "prompt_id": pair.prompt_id,  # of the pair, so that a split of these rows keeps its two orders together
+        "support": None,
+        "p_chosen": 1.0,
+        "category": pair.category,
+    }

@@ -67,6 +67,7 @@ def test_the_request_is_the_panels_byte_by_byte():
     for each, shown in ((ab, Shown.AB), (ba, Shown.BA)):
         assert each["prompt"] == RUBRIC.messages(pair, Ballot("p1", "mine", shown), seed=3)
     assert (words(ab, "chosen"), words(ba, "chosen")) == ("B", "A")
+    assert ab["prompt_id"] == ba["prompt_id"] == pair.prompt_id
 
 
 def vote(verdict, reason, *, shown="ab", pair="p1", raw=None):
