@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from consensus.cycle import Cycle
 from consensus.errors import UsageError
 from consensus.nouns import Failure, Spent, digest
@@ -17,12 +19,13 @@ from consensus.sections.endpoints import Judge
 from consensus.writer import Writer
 from evaluation.benchmarks.protocols import Protocol
 from evaluation.benchmarks.rows import Row
-from labeling.cycle_run import accounts
+from labeling.cycle_run import accounts, refuse_unpriced
 from labeling.labeler import Labeler, Outcome
 from labeling.limits import Budget
 from labeling.model import Connections, Model, no_answer
 from labeling.providers.base import CallError, NotConnected, Question
 from labeling.providers.routes import price
+from labeling.watching import interrupts
 
 USUAL_REPLY = 110  # tokens: two or three sentences and the verdict
 
@@ -183,19 +186,25 @@ def open_work(rows: Iterable[Row], judges: Mapping[str, RowJudge], known: Kept) 
 
 
 async def ask(
-    cycle: Cycle, rows: Sequence[Row], judges: Mapping[str, RowJudge], file: Path, *, max_cost: float | None
+    cycle: Cycle,
+    rows: Sequence[Row],
+    judges: Mapping[str, RowJudge],
+    file: Path,
+    *,
+    console: Console,
+    max_cost: float | None = None,
 ) -> Outcome:
     """Ask what the file does not hold; every reply is in it when it returns.
+
+    The first interrupt lets what is in flight finish, the second one drops it.
 
     Args:
         max_cost: US dollars for everything that is ever kept in the file.
     Raises:
         UsageError: a judge has no key, or `max_cost` is given and one has no price.
     """
-    from labeling.cycle_run import refuse_unpriced
-
     if max_cost is not None:
-        refuse_unpriced(judges)  # type: ignore[arg-type]  # it looks at names and prices alone
+        refuse_unpriced(judges)
     known, by_row = kept(file, rows, judges), {row.id: row for row in rows}
     _mend(file)
 
@@ -218,7 +227,8 @@ async def ask(
                 max_attempts=cycle.limits.max_attempts,
                 seed=cycle.cycle.seed,
             )
-            return await labeler.run(open_work(rows, judges, known))
+            with interrupts(labeler, console):
+                return await labeler.run(open_work(rows, judges, known))
 
 
 def _line(item: Said | Failure[Asking], rows: Mapping[str, Row], judges: Mapping[str, RowJudge]) -> dict[str, Any]:

@@ -57,18 +57,20 @@ class Benchmark:
 def pairs_of(row: Row, *, most: int | None = 1, ties: bool = False, seed: int = 0) -> list[Pair]:
     """The pairs with gold of a row: a right answer with a wrong one, or two right ones, of which neither is better.
 
-    Which completion is a is decided by a hash, so that gold is a as often as b. The first decided pair is that of the first
-    right and the first wrong answer, which is what is judged where a row stands for one judgment; others are drawn.
+    Equal texts make no pair. Which completion is a is decided by a hash, so that gold is a as often as b. The first decided pair is
+    that of the first right and the first wrong answer, which is judged where a row stands for one judgment; others are drawn.
 
     Args:
         most: decided pairs at most, and tied pairs at most; None takes all. Without it a row with twenty answers outweighs
             twenty rows.
         ties: whether two right answers make a pair with gold tie.
     """
-    decided = list(product(range(len(row.chosen)), range(len(row.rejected))))
+    decided = [
+        (i, j) for i, j in product(range(len(row.chosen)), range(len(row.rejected))) if row.chosen[i] != row.rejected[j]
+    ]
     found = [(f"{row.id}/c{i}-r{j}", row.chosen[i], row.rejected[j], False) for i, j in _some(row, decided, most, seed)]
     if ties:
-        tied = list(combinations(range(len(row.chosen)), 2))
+        tied = [(i, j) for i, j in combinations(range(len(row.chosen)), 2) if row.chosen[i] != row.chosen[j]]
         found += [(f"{row.id}/c{i}-c{j}", row.chosen[i], row.chosen[j], True) for i, j in _some(row, tied, most, seed)]
     return [_pair(row, *each, seed=seed) for each in found]
 

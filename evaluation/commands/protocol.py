@@ -55,7 +55,7 @@ def protocol(
 
     from consensus.cyclefile import load
     from consensus.errors import UsageError
-    from consensus.terminal import emit, out
+    from consensus.terminal import emit, err, out
     from evaluation.benchmarks.asking import ask, kept, row_judges
     from evaluation.benchmarks.protocols import PROTOCOLS
     from evaluation.benchmarks.sources import read_benchmark
@@ -74,7 +74,7 @@ def protocol(
         plan = _plan(rows, judges, file)
         emit({"protocol": name, "rows": len(rows), "judges": plan}) if json else _show_plan(plan)
         return 0
-    outcome = asyncio.run(ask(loaded, rows, judges, file, max_cost=max_cost))
+    outcome = asyncio.run(ask(loaded, rows, judges, file, console=err(), max_cost=max_cost))
     found = kept(file, rows, judges)
     try:
         each = {
@@ -99,6 +99,8 @@ def protocol(
         _show(each, convention, str(file))
         for judge, why in outcome.down.items():
             out().print(f"judge {judge} was given up: {why[:300]}", markup=False)
+    if outcome.interrupted:
+        return 130
     return 0 if outcome.complete and not outcome.failures else 4
 
 
@@ -147,6 +149,7 @@ def _show(each: dict[str, Scores], convention: str, file: str) -> None:
         )
     table.add_row("mean of subsets", *(shown(scores.mean) for scores in each.values()), style="bold")
     table.add_row("mean of rows", *(shown(scores.micro) for scores in each.values()))
+    table.add_row("rows scored", *(f"{scores.micro.n:,}" for scores in each.values()))
     table.add_row("not readable", *(f"{scores.unread:,}" for scores in each.values()))
     out().print(table)
     out().print(f"by the convention {convention}; in brackets 95 % intervals, by whole prompts. Replies: {plain(file)}")

@@ -28,8 +28,8 @@ def cautions(rows: Sequence[JudgeRow], *, decided: int, orders: Orders) -> Itera
         few = ", ".join(f"{judge} {n:,}" for judge, n in answered.items() if n < decided)
         order = " in both orders" if orders == "both" else ""
         yield (
-            f"not every judge answered on all {decided:,} pairs with gold{order} ({few}): accuracies are of different pairs, only "
-            "the paired differences are of the same"
+            f"not every judge answered on all {decided:,} pairs with gold{order} ({few}): accuracies are of different pairs "
+            "(where judging stopped early, of the hard ones), only the paired differences are of the same"
         )
     if unread := [row for row in rows if row.counts.unread]:
         words = ", ".join(f"{row.judge} {row.counts.unread:,}" for row in unread)

@@ -43,7 +43,14 @@ def headline(table: JudgeTable) -> str:
 
 def sheets(table: JudgeTable) -> list[Sheet]:
     """Everything there is to say, in order; sheets that would be empty are left out."""
-    found = [_accuracy(table), _categories(table), _order(table), _cost(table), _couples(table)]
+    found = [
+        _accuracy(table),
+        _categories(table),
+        _order(table),
+        _cost(table),
+        _couples(table),
+        _orders_compared(table),
+    ]
     return [sheet for sheet in found if sheet.rows]
 
 
@@ -105,7 +112,7 @@ def _cost(table: JudgeTable) -> Sheet:
 
 
 def _couples(table: JudgeTable) -> Sheet:
-    rows = tuple(_couple(each) for each in table.couples)
+    rows = tuple(_couple(each) for each in table.couples if each.difference.defined)
     note = (
         f"difference in accuracy on the same pairs ({NAMES[table.rule]}), in points; p: McNemar's exact test, by whole prompts "
         "where they have several pairs; held against all couples together (Holm), real below 0.05"
@@ -115,9 +122,7 @@ def _couples(table: JudgeTable) -> Sheet:
 
 
 def _couple(each: Couple) -> tuple[str, ...]:
-    gap = each.difference
-    between = f" ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})" if gap.bounded else ""
-    words = f"{100 * gap.value:+.1f}{between}" if gap.defined else DASH
+    words = _points(each.difference)
     chances = (_chance(each.mcnemar_p), _chance(each.p), _chance(each.p_holm))
     return (
         f"{each.one} – {each.other}",
@@ -127,6 +132,20 @@ def _couple(each: Couple) -> tuple[str, ...]:
         *chances,
         "yes" if each.real else "no",
     )
+
+
+def _orders_compared(table: JudgeTable) -> Sheet:
+    rows = tuple(
+        (f"{each.one} – {each.other}", _points(each.order["consistency"]), _points(each.order["first_share"]))
+        for each in table.couples
+    )
+    note = "differences of the shares above, in points; intervals know that it is the same pairs"
+    return _full(Sheet("What the order does, compared", ("couple", "same in both orders", "first slot"), rows, note))
+
+
+def _points(gap: Figure) -> str:
+    between = f" ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})" if gap.bounded else ""
+    return f"{100 * gap.value:+.1f}{between}" if gap.defined else DASH
 
 
 def _chance(p: float) -> str:
@@ -141,7 +160,12 @@ def _dollars(value: float) -> str:
 
 def _full(sheet: Sheet) -> Sheet:
     """Without the columns in which nothing stands."""
-    kept = [k for k in range(len(sheet.columns)) if k == 0 or any(row[k] not in (DASH, "0") for row in sheet.rows)]
+    nothing = {DASH, "0"}
+    kept = [
+        k
+        for k, title in enumerate(sheet.columns)
+        if not all(row[k] in (nothing if title in ("unread", "missing") else {DASH}) for row in sheet.rows)
+    ]
     if len(kept) < 2:
         return Sheet(sheet.title, sheet.columns, ())
     columns = tuple(sheet.columns[k] for k in kept)

@@ -22,6 +22,9 @@ from labeling.recorded import to_vote
 from labeling.rows import BadRow, read_rows
 from labeling.rubric import Rubric
 
+_CALL = ("prompt_tokens", "completion_tokens", "cost_usd", "latency_s", "created_at")
+_COLUMNS = ("pair_id", "judge", "shown", "repeat", "verdict", *_CALL)  # not the replies: they are long
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Found:
@@ -57,7 +60,7 @@ def from_store(store: Store, cycle: Cycle, rubric: Rubric, benchmark: Benchmark 
     asked, by_judge = hashes(cycle, rubric), defaultdict[str, list[dict[str, Any]]](list)
     for row in store.votes(cycle.name):
         if asked.get(row["judge"]) == row["config_hash"]:
-            by_judge[row["judge"]].append(row)
+            by_judge[row["judge"]].append({name: row[name] for name in _COLUMNS})
     said = (
         (Ballot(row["pair_id"], row["judge"], Shown(row["shown"]), row["repeat"]), Verdict(row["verdict"]))
         for rows in by_judge.values()

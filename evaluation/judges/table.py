@@ -9,15 +9,16 @@ import numpy as np
 
 from consensus.sections.endpoints import Price
 from consensus.statistics.clusters import Floats, Ints
-from consensus.statistics.estimate import Bools, first_of_second, share_of
-from consensus.statistics.votes import ABSTAIN, TIE
+from consensus.statistics.estimate import first_of_second, share_of
+from consensus.statistics.votes import TIE
 from evaluation.audit.figures import absent, figure
 from evaluation.audit.result import Figure
 from evaluation.benchmarks.scores import Part, mean_of
 from evaluation.judges.calls import Calls, Cost, Mix, costs
 from evaluation.judges.cautions import cautions
 from evaluation.judges.couples import couples
-from evaluation.judges.judged import MISSING, RULES, Counts, Judged, Orders, TieRule, credit
+from evaluation.judges.judged import RULES, Counts, Judged, Orders, TieRule, credit
+from evaluation.judges.order import COMPARED, shares
 from evaluation.judges.result import JudgeRow, JudgeTable
 
 NINE_TO_ONE = Mix(9, 1)
@@ -64,7 +65,10 @@ def judge_table(
     by_judge = dict(zip(judged.judges, credit(rulings, judged.gold, options.rule), strict=True))
     rows.sort(key=lambda row: -row.accuracy[options.rule].value if row.accuracy[options.rule].defined else 1.0)
     order = [row.judge for row in rows]
-    compared = couples(order, np.stack([by_judge[judge] for judge in order]), judged.cluster, seed=options.seed)
+    seats = [judged.judges.index(judge) for judge in order]
+    beside = {name: each for name, each in shares(judged.choice[seats]).items() if name in COMPARED}
+    worth = np.stack([by_judge[judge] for judge in order])
+    compared = couples(order, worth, judged.cluster, shares=beside, seed=options.seed)
     return JudgeTable(
         name=name,
         pairs=len(judged.pair_ids),
@@ -75,7 +79,7 @@ def judge_table(
         orders=options.orders,
         mix=str(options.mix),
         judges=tuple(rows),
-        couples=tuple(compared) if judged.decided.any() else (),
+        couples=tuple(compared),
         warnings=tuple(cautions(rows, decided=int(judged.decided.sum()), orders=options.orders)),
     )
 
@@ -89,7 +93,6 @@ def judge_row(judged: Judged, seat: int, rulings: Ints, options: Options, calls:
     rng = np.random.default_rng([options.seed, seat])
     worth = {rule: credit(rulings, judged.gold, rule) for rule in RULES}
     parts = _by_category(worth[options.rule], judged.category)
-    said = judged.choice[seat]
     return JudgeRow(
         judge=judged.judges[seat],
         counts=Counts.of(rulings, judged.gold),
@@ -99,10 +102,10 @@ def judge_row(judged: Judged, seat: int, rulings: Ints, options: Options, calls:
             for name, columns in parts.items()
         },
         mean_of_categories=_mean_of_categories(list(parts.values()), judged.cluster, rng),
-        consistency=_consistency(said, judged.cluster, rng),
-        first_share=_first_share(said, judged.cluster, rng),
-        tie_share=_share("tie_share", said == TIE, (said != MISSING) & (said != ABSTAIN), judged.cluster, rng),
-        unread_share=_share("unread_share", said == ABSTAIN, said != MISSING, judged.cluster, rng),
+        **{
+            name: figure(name, share_of(judged.cluster, part[0], whole[0], reason="no such answers"), rng)
+            for name, (part, whole) in shares(judged.choice[[seat]]).items()
+        },
         calls=calls,
         cost=cost,
     )
@@ -126,27 +129,3 @@ def _mean_of_categories(parts: Sequence[tuple[Floats, Floats]], cluster: Ints, r
 def _mean(name: str, worth: Floats, cluster: Ints, rng: np.random.Generator) -> Figure:
     known = (~np.isnan(worth)).astype(float)
     return figure(name, share_of(cluster, np.nan_to_num(worth), known, reason=NO_GOLD_REASON), rng)
-
-
-def _consistency(said: Ints, cluster: Ints, rng: np.random.Generator) -> Figure:
-    readable = ((said != MISSING) & (said != ABSTAIN)).all(axis=1)
-    same = readable & (said[:, 0] == said[:, 1])
-    reason = "no pair has a readable verdict in both orders"
-    return figure("consistency", share_of(cluster, same.astype(float), readable.astype(float), reason=reason), rng)
-
-
-def _first_share(said: Ints, cluster: Ints, rng: np.random.Generator) -> Figure:
-    first = np.stack([said[:, 0] == 1, said[:, 1] == -1], axis=1)
-    return _share("first_share", first, np.abs(said) == 1, cluster, rng)
-
-
-def _share(
-    name: str,
-    part: Bools,
-    whole: Bools,
-    cluster: Ints,
-    rng: np.random.Generator,
-) -> Figure:
-    """A share of answers, two of each pair at most; both arguments have the shape [n, 2]."""
-    found = share_of(cluster, part.sum(axis=1).astype(float), whole.sum(axis=1).astype(float), reason="no such answers")
-    return figure(name, found, rng)

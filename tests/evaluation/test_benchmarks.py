@@ -140,6 +140,12 @@ def test_the_first_pair_of_a_row_is_always_that_of_its_first_answers():
         assert {pair.completion_a, pair.completion_b} == {f"right {n}.0", f"wrong {n}.0"}
 
 
+def test_equal_answers_make_no_pair():
+    row = Row("1", "p", ("x", "x", "y"), ("x", "z"), "s")
+    found = {frozenset((pair.completion_a, pair.completion_b)) for pair in pairs_of(row, most=None, ties=True)}
+    assert found == {frozenset("xz"), frozenset("xy"), frozenset("yz")}
+
+
 # -- readers ----------------------------------------------------------------------------------------------------------
 
 REWARDBENCH = [

@@ -152,6 +152,25 @@ def test_mcnemar_is_that_of_statsmodels_and_holm_too():
     assert [each.real for each in found] == (adjusted < 0.05).tolist()
 
 
+def test_what_the_order_does_is_compared_on_the_same_pairs():
+    """A judge that always takes the first slot beside one that takes it on a quarter of the pairs, and is right elsewhere."""
+    n = 200
+    pairs = [Pair(f"p{k}", f"prompt {k}", "x", "y", None, Verdict.A) for k in range(n)]
+    slot, fair = np.tile([A, B], (n, 1)), np.full((n, 2), A)
+    fair[: n // 4, 1] = B
+    judged = Judged.of(pairs, ["slot", "fair"], [])
+    judged = Judged(
+        judged.judges, judged.pair_ids, judged.category, judged.cluster, judged.gold, np.stack([slot, fair])
+    )
+    (each,) = judge_table("x", judged, Options()).couples
+    assert (each.one, each.other) == ("fair", "slot")
+    gap, first = each.order["consistency"], each.order["first_share"]
+    assert (gap.value, first.value) == (0.75, pytest.approx(0.625 - 1))
+    error = np.sqrt(0.25 * 0.75 / (n - 1))  # the second judge does not vary
+    assert (gap.high - gap.low) / 2 == pytest.approx(1.972 * error, rel=0.01)
+    assert (first.high - first.low) / 2 == pytest.approx(1.972 * error / 2, rel=0.01)
+
+
 def test_a_prompt_with_many_pairs_counts_once():
     """Ten prompts of twenty pairs on which both judges agree among themselves are ten differences, not two hundred."""
     prompts = np.repeat(np.arange(10), 20)
@@ -278,7 +297,7 @@ def test_recorded_judges_get_the_figures_that_are_counted_by_hand(tmp_path, caps
         ):
             assert row[ours]["value"] == pytest.approx(expected[name]), (row["judge"], name)
     if not any(pair["gold"] for pair in pairs):
-        assert table["couples"] == []
+        assert {each["difference"]["value"] for each in table["couples"]} == {None}
         assert "no pair has gold a or b" in table["warnings"][0]
 
 
