@@ -139,7 +139,9 @@ def _orders_compared(table: JudgeTable) -> Sheet:
         (f"{each.one} – {each.other}", _points(each.order["consistency"]), _points(each.order["first_share"]))
         for each in table.couples
     )
-    note = "differences of the shares above, in points; intervals know that it is the same pairs"
+    note = (
+        "differences of the shares above, on the same pairs, in points; every interval for itself, not for all together"
+    )
     return _full(Sheet("What the order does, compared", ("couple", "same in both orders", "first slot"), rows, note))
 
 
