@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,7 +168,7 @@ def kept(file: Path, rows: Sequence[Row], judges: Mapping[str, RowJudge]) -> Kep
         spent += line["cost_usd"] or 0.0
         asking = Asking(line["row_id"], line["place"], line["judge"])
         row, judge = by_row.get(asking.row_id), judges.get(asking.judge)
-        if "text" not in line or row is None or judge is None or asking.place >= judge.protocol.places(row):
+        if line.get("text") is None or row is None or judge is None or asking.place >= judge.protocol.places(row):
             continue
         if line["asked"] == fingerprint(judge.config, judge.messages(row, asking)):
             replies[asking.judge][asking.row_id, asking.place] = line["text"]
@@ -210,14 +210,9 @@ async def ask(
 
     def append(batch: Sequence[Said | Failure[Asking]]) -> None:
         with file.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps(_line(item, by_row, judges), ensure_ascii=False) + "\n" for item in batch)
+            out.writelines(json.dumps(_line(item, by_row, judges)) + "\n" for item in batch)
 
-    async with AsyncExitStack() as stack:
-        connections = Connections(cycle)
-        stack.push_async_callback(connections.close)
-        for judge in judges.values():
-            judge.transport = connections.open(judge.config, connections.way(judge.config))[0]
-            stack.push_async_callback(judge.transport.close)
+    async with _opened(cycle, judges):
         with Writer[Said | Failure[Asking]](append) as writer:
             labeler = Labeler[Asking, Said](
                 judges,
@@ -229,6 +224,19 @@ async def ask(
             )
             with interrupts(labeler, console):
                 return await labeler.run(open_work(rows, judges, known))
+
+
+@asynccontextmanager
+async def _opened(cycle: Cycle, judges: Mapping[str, RowJudge]) -> AsyncIterator[None]:
+    connections = Connections(cycle)
+    try:
+        for judge in judges.values():
+            judge.transport = connections.open(judge.config, connections.way(judge.config))[0]
+        yield
+    finally:
+        for judge in judges.values():
+            await judge.transport.close()  # which may be another one by now, without a parameter that was refused
+        await connections.close()
 
 
 def _line(item: Said | Failure[Asking], rows: Mapping[str, Row], judges: Mapping[str, RowJudge]) -> dict[str, Any]:
@@ -252,7 +260,7 @@ def _line(item: Said | Failure[Asking], rows: Mapping[str, Row], judges: Mapping
 def _lines(file: Path) -> Iterator[dict[str, Any]]:
     if not file.exists():
         return
-    lines = file.read_text("utf-8").splitlines()
+    lines = file.read_text("utf-8").removesuffix("\n").split("\n")
     for number, text in enumerate(lines, 1):
         try:
             line = json.loads(text)

@@ -9,7 +9,7 @@ from typing import Any
 
 from consensus.nouns import Pair, Text, Verdict
 from evaluation.benchmarks.rows import Row
-from labeling.pairs import to_pair
+from labeling.pairs import printable, to_pair
 from labeling.rows import BadRow
 
 Raw = Mapping[str, Any]
@@ -183,10 +183,11 @@ def schema_of(row: Raw) -> Schema | None:
 
 
 def _text(what: str, value: Any) -> Text:
-    if isinstance(value, str) and value.strip():
-        return value
-    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
-        return value
+    messages = isinstance(value, list) and bool(value) and all(isinstance(turn, dict) for turn in value)
+    if messages or (isinstance(value, str) and value.strip()):
+        printable(what, value)
+        text: Text = value
+        return text
     raise ValueError(f"the {what} is neither text nor chat messages")
 
 

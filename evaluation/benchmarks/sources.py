@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,9 @@ def _formed(name: str, rows: list[tuple[str, Raw]]) -> Benchmark:
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name}: {error}") from None
     items = tuple(found)
+    ids = Counter(item.id for item in items if isinstance(item, Row))
+    if twice := [row_id for row_id, n in ids.items() if n > 1]:
+        raise UsageError(f"the id {twice[0]!r} stands on {ids[twice[0]]} rows of {name}; every row needs its own")
     return Benchmark(
         name,
         rows=tuple(item for item in items if isinstance(item, Row)),

@@ -204,6 +204,16 @@ def test_a_row_that_contradicts_itself_is_refused(tmp_path):
         read_benchmark(str(file))
 
 
+def test_rows_that_share_an_id_and_text_that_is_none_are_refused(tmp_path):
+    file = tmp_path / "rb2.jsonl"
+    file.write_text("\n".join([json.dumps(REWARDBENCH[0])] * 2))
+    with pytest.raises(UsageError, match="the id '7' stands on 2 rows"):
+        read_benchmark(str(file))
+    file.write_text(json.dumps({**REWARDBENCH[0], "prompt": "\ud800"}))
+    with pytest.raises(UsageError, match="half of a surrogate pair"):
+        read_benchmark(str(file))
+
+
 def test_llmbar_is_read_with_its_folders_as_categories(tmp_path):
     for part, label in (("Natural", 2), ("GPTInst", 1)):
         (tmp_path / part).mkdir()

@@ -163,6 +163,18 @@ def test_a_last_line_written_in_half_is_asked_again(tmp_path, capsys, source):
     assert all(json.loads(line) for line in replies.read_text().splitlines())
 
 
+def test_a_reply_with_every_kind_of_line_end_is_one_line(tmp_path, capsys, source):
+    def odd(received):
+        reply = best(received)["choices"][0]["message"]["content"]
+        return Reply(json.dumps(openai_reply(f"\u2028{reply}\x85\r\n\ud83d", model="m")))
+
+    with Serving(odd) as server:
+        file = cycle_file(tmp_path, server.url)
+        asked(capsys, "best-of-four", file, source)
+        code, found = asked(capsys, "best-of-four", file, source)
+        assert (code, len(server.received), found["judges"]["m"]["unread"]) == (0, 6, 1)
+
+
 def test_a_reply_to_other_words_is_not_taken_for_one_to_these(tmp_path, capsys, source):
     with Serving(best) as server:
         file = cycle_file(tmp_path, server.url)
