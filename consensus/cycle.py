@@ -10,10 +10,11 @@ from pydantic import Field, model_validator
 from consensus.rule import Rule
 from consensus.sections.base import Misfit, Section
 from consensus.sections.endpoints import Account, Gateway, Judge, Limits
-from consensus.sections.evaluation import Gate
+from consensus.sections.evaluation import Evaluation, Gate
 from consensus.sections.generation import Generation
 from consensus.sections.inputs import Input
 from consensus.sections.panel import Audit, Consensus, CycleName, Rubric, Sampling
+from consensus.sections.training import Training
 
 MOST_JUDGES = 16  # the view `labels` packs a pair's votes into one number, six bits a judge
 
@@ -32,6 +33,8 @@ class Cycle(Section):
     gateway: Gateway | None = None
     limits: Limits = Limits()
     audit: Audit = Audit()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
 
     @model_validator(mode="after")
@@ -62,8 +65,9 @@ class Cycle(Section):
 
     @property
     def providers(self) -> set[str]:
-        """The providers of the judges, and of the model that is trained."""
-        return {judge.provider for judge in self.judges} | ({self.generation.provider} if self.generation else set())
+        """The providers of the judges, of the model that is trained, and of the checkpoints that are compared."""
+        models = (*self.judges, *([self.generation] if self.generation else []), *self.evaluation.contestants)
+        return {model.provider for model in models}
 
     def account(self, provider: str) -> Account:
         """What the provider allows; nothing is limited where the file says nothing."""

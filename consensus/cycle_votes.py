@@ -29,6 +29,7 @@ class CycleVotes:
     Attributes:
         votes: of the panel as it is registered, judges in the order of the cycle file.
         planned: whether each vote is one of those that make the labels, shape [n_votes].
+        label_votes: all votes that make the labels, those too that are no fair sample and are left out of `votes`; no weights.
         log2_ratio: log2 of the length of completion a over that of b, nan where one is empty, shape [n_pairs].
         made_a, made_b: the models that wrote the completions, None where the input does not say, each of n_pairs.
         scores: by axis of the rubric, the score of a minus that of b, nan without, shape [n_votes].
@@ -38,6 +39,7 @@ class CycleVotes:
 
     votes: Votes
     planned: Bools
+    label_votes: Votes
     log2_ratio: Floats
     made_a: list[str | None]
     made_b: list[str | None]
@@ -78,11 +80,12 @@ def read(store: Store, cycle: Cycle, costs: Mapping[str, float] | None = None) -
     kept = np.zeros(n, np.bool_)
     kept[_ints(labels, "pair")] = [reason in keeps for reason in labels["reason"].to_pylist()]
     weight = weights(votes, draw, cycle, costs)
-    counts = weight > 0
+    counts, label_votes = weight > 0, votes.where(draw.planned(votes, cycle))
     votes = replace(votes, weight=np.maximum(weight, 1)).where(counts)
     return CycleVotes(
         votes=votes,
         planned=draw.planned(votes, cycle),
+        label_votes=label_votes,
         log2_ratio=np.where(np.isfinite(ratio), ratio, np.nan),
         made_a=pairs["model_a"].to_pylist(),
         made_b=pairs["model_b"].to_pylist(),

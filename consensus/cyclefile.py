@@ -121,12 +121,14 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
             raise UsageError(f"there is no home folder for {str(value)!r}") from None
 
     files: dict[str, Any] = {name: root(path) for name, path in cycle.input if isinstance(path, Path)}
-    files["traces"] = tuple(root(path) for path in cycle.input.traces)
+    for name in ("traces", "outcomes"):
+        files[name] = tuple(root(path) for path in getattr(cycle.input, name))
     return cycle.model_copy(
         update={
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),
+            "evaluation": cycle.evaluation.model_copy(update={"gold": root(cycle.evaluation.gold)}),
         }
     )
 

@@ -138,6 +138,7 @@ class Store:
         return twin
 
     def _migrate(self) -> None:
+        self.db.execute("SET enable_progress_bar = false")  # it would draw into the results on stdout
         self.db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name VARCHAR, applied_at TIMESTAMP)")
         done = self._one("SELECT coalesce(max(number), 0) FROM migrations")
         folder = resources.files("consensus").joinpath("migrations")
@@ -416,7 +417,7 @@ class Store:
         length = "length(CASE json_type({0}) WHEN 'VARCHAR' THEN {0} ->> '$' ELSE {0}::VARCHAR END) AS length_{1}"
         lengths = ", ".join(length.format(f"p.completion_{side}", side) for side in "ab")
         models = "p.extra ->> 'model_a' AS model_a, p.extra ->> 'model_b' AS model_b"
-        return self._table(
+        return self.columns(
             f"SELECT p.pair_id, p.prompt_id, p.gold, {lengths}, {models}, c.order_byte, c.seat_byte "
             "FROM cycle_pairs c JOIN pairs p USING (pair_id) WHERE c.cycle = ? ORDER BY c.rowid",
             [cycle],
@@ -434,7 +435,7 @@ class Store:
         score = "TRY_CAST(v.scores ->> $a_{0} AS DOUBLE) - TRY_CAST(v.scores ->> $b_{0} AS DOUBLE) AS axis_{0}"
         scores = [f", {score.format(k)}" for k in range(len(axes))]
         paths = {f"{side}_{k}": f"/{pointer}/{side}" for k, pointer in enumerate(pointers) for side in "ab"}
-        return self._table(
+        return self.columns(
             f"""
             WITH place AS (
                 SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle)
@@ -448,15 +449,22 @@ class Store:
 
     def label_columns(self, cycle: str) -> pa.Table:
         """The labels in columns: `pair` (its place in `pair_columns`), `verdict` (null without), `reason`."""
-        return self._table(
+        return self.columns(
             "WITH place AS (SELECT pair_id, row_number() OVER (ORDER BY rowid) - 1 AS pair FROM cycle_pairs WHERE cycle = $cycle) "
             "SELECT pair, verdict, reason FROM labels JOIN place USING (pair_id) WHERE cycle = $cycle ORDER BY pair",
             {"cycle": cycle},
         )
 
-    def _table(self, sql: str, values: Any) -> pa.Table:
-        """A result in columns, through a connection of its own: another one may still have rows to fetch."""
-        return self.db.cursor().sql(sql, params=values).to_arrow_table()
+    def columns(self, sql: str, values: Any, **tables: pa.Table) -> pa.Table:
+        """A result in columns, through a connection of its own: another one may still have rows to fetch.
+
+        Args:
+            tables: to be read in the query under these names.
+        """
+        db = self.db.cursor()
+        for name, table in tables.items():
+            db.register(name, table)
+        return db.sql(sql, params=values).to_arrow_table()
 
     def has_votes(self, cycle: str, *, scored: bool = False) -> bool:
         """Whether the cycle has a vote, or one with scores on the rubric's axes."""

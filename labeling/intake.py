@@ -1,4 +1,4 @@
-"""Bringing files into the store: pairs and recorded votes, good rows kept beside refused ones."""
+"""Bringing files into the store: pairs, recorded votes and outcomes, good rows kept beside refused ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any, TypeVar
 
 from consensus.cycle import Cycle
 from consensus.nouns import Pair, Vote
+from consensus.outcomes import Outcome, add_outcomes
 from consensus.store import Store
 from consensus.summary import AT_ONCE, keep_up, summary
+from labeling.outcomes import OutcomeReader
 from labeling.pairs import numbered_pairs, short
 from labeling.recorded import OtherJudge, read_votes
-from labeling.rows import BadRow
+from labeling.rows import BadRow, read_rows
 
 BATCH = 1000  # rows
+OUTCOMES = 50_000  # at a time: each batch is held against all that are known
 LARGE = 50_000_000  # characters
 T = TypeVar("T")
 
@@ -79,6 +82,34 @@ class Intake:
             yield f"  {votes:,} votes of {judge!r} left out: the cycle has no judge of this name with 'provider: recorded'"
 
 
+@dataclass
+class OutcomeIntake(Intake):
+    """What came of a file of outcomes; `left_out` names columns without a number in any row."""
+
+    what: str = "outcomes"
+    metrics: set[str] = field(default_factory=set)
+    checkpoints: set[str] = field(default_factory=set)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def lost(self) -> bool:
+        """Whether anything was refused, or there is nothing."""
+        return bool(self.refused) or not self.read
+
+    def figures(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        named = {name: sorted(getattr(self, name)) for name in ("metrics", "checkpoints", "left_out")}
+        return super().figures() | named
+
+    def lines(self, most: int = 8) -> Iterator[str]:
+        """For people."""
+        yield from super().lines(most)
+        if self.read:
+            yield f"  of {len(self.checkpoints):,} checkpoints: {', '.join(sorted(self.metrics))}"
+        if self.left_out:
+            yield f"  columns without a number in any row, left out: {', '.join(map(short, self.left_out))}"
+
+
 def ingest_pairs(store: Store, cycle: Cycle, file: Path, columns: Mapping[str, str] | None = None) -> Intake:
     """Add the pairs of a file to the cycle.
 
@@ -134,13 +165,38 @@ def ingest_votes(store: Store, cycle: Cycle, file: Path, rubric: str) -> Intake:
     return intake
 
 
+def ingest_outcomes(store: Store, file: Path, columns: Mapping[str, str] | None = None) -> OutcomeIntake:
+    """Add the outcomes of a file to the store; what is there already is not added again.
+
+    Raises:
+        UsageError: the file as a whole cannot be read.
+    """
+    intake, reader = OutcomeIntake(file), OutcomeReader(columns or {})
+    waiting: list[Outcome] = []
+    for found in reader.read(read_rows(file)):
+        if isinstance(found, BadRow):
+            intake.refused.append(found)
+            continue
+        waiting.append(found)
+        intake.read += 1
+        intake.metrics.add(found.metric)
+        intake.checkpoints.add(found.checkpoint)
+        if len(waiting) == OUTCOMES:
+            intake.new += add_outcomes(store, waiting)
+            waiting = []
+    intake.new += add_outcomes(store, waiting)
+    intake.left_out = reader.left_out
+    intake.refused.sort(key=lambda bad: bad.row)
+    return intake
+
+
 def ingest_input(store: Store, cycle: Cycle, rubric: str, columns: Mapping[str, str] | None = None) -> list[Intake]:
     """Everything that the cycle file names under `input:`, but traces: those are read when prompts are wanted.
 
     Raises:
         UsageError: a file as a whole cannot be read, or there is no cycle to share pairs with.
     """
-    done = []
+    done: list[Intake] = []
     if other := cycle.input.cycle:
         shared, new = store.share_pairs(other, cycle.name)
         done.append(Intake(Path(store.path), f"pairs shared with cycle {other!r}", shared, new))
@@ -148,6 +204,7 @@ def ingest_input(store: Store, cycle: Cycle, rubric: str, columns: Mapping[str, 
         done.append(ingest_pairs(store, cycle, cycle.input.pairs, columns))
     if cycle.input.votes:
         done.append(ingest_votes(store, cycle, cycle.input.votes, rubric))
+    done += [ingest_outcomes(store, file, cycle.input.outcome_columns) for file in cycle.input.outcomes]
     return done
 
 

@@ -16,8 +16,8 @@ from consensus.store import Labeled
 Message = dict[str, Any]
 _FUNCTION = pa.struct([("name", pa.string()), ("arguments", pa.string())])
 _CALL = pa.struct([("id", pa.string()), ("type", pa.string()), ("function", _FUNCTION)])
-_PLAIN = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-_WITH_TOOLS = pa.list_(
+PLAIN = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+WITH_TOOLS = pa.list_(
     pa.struct(
         [("role", pa.string()), ("content", pa.string()), ("name", pa.string())]
         + [("tool_call_id", pa.string()), ("tool_calls", pa.list_(_CALL))]
@@ -28,7 +28,8 @@ _WITH_TOOLS = pa.list_(
 def rows(labeled: Iterable[Labeled], chances: Mapping[str, float] | None = None) -> Iterator[dict[str, Any]]:
     """One row a kept pair.
 
-    `support` is the share of the panel's votes for the chosen side. `tools` is a JSON string, since tools differ in shape.
+    `support` is the share of the panel's votes for the chosen side. `tools` is a JSON string, since tools differ in shape;
+    so is `outcomes`, what production said of its own answer to the prompt.
 
     Args:
         chances: by pair, how likely the label is right; `p_chosen` is null without, as a share of votes is no probability.
@@ -38,7 +39,7 @@ def rows(labeled: Iterable[Labeled], chances: Mapping[str, float] | None = None)
         pair, label = item.pair, item.label
         if not label.kept or label.verdict is None:
             continue
-        tools = pair.extra.get("tools")
+        tools, outcomes = pair.extra.get("tools"), pair.extra.get("outcomes")
         yield {
             "prompt": messages(pair.prompt, "user"),
             "chosen": messages(pair.completion(label.verdict), "assistant"),
@@ -48,6 +49,7 @@ def rows(labeled: Iterable[Labeled], chances: Mapping[str, float] | None = None)
             "support": label.support,
             "p_chosen": chances.get(pair.pair_id),
             "category": pair.category,
+            "outcomes": _json(outcomes) if outcomes else None,
         }
 
 
@@ -98,10 +100,11 @@ def write_parquet(data: Iterable[Mapping[str, Any]], file: Path) -> int:
     """Write rows as Parquet; how many. The file appears whole or not at all."""
     table = list(data)
     tooled = any(message.keys() - {"role", "content"} for row in table for message in _all_messages(row))
-    turns = _WITH_TOOLS if tooled else _PLAIN
+    turns = WITH_TOOLS if tooled else PLAIN
     schema = pa.schema(
         [("prompt", turns), ("chosen", turns), ("rejected", turns), ("tools", pa.string()), ("pair_id", pa.string())]
         + [("support", pa.float64()), ("p_chosen", pa.float64()), ("category", pa.string())]
+        + [("outcomes", pa.string())]
     )
     part = file.with_name(f"{file.name}.part")
     pq.write_table(pa.Table.from_pylist(table, schema), part)
@@ -139,8 +142,9 @@ tags:
 # Preferences of cycle {figures["cycle"]}
 
 {figures["kept"]:,} of {figures["pairs"]:,} pairs, kept because enough judges of a panel agreed on them. Rows are in
-TRL's conversational preference format (`prompt`, `chosen`, `rejected`, `tools`), with `pair_id`, `category` and
-`support`, the share of the panel's votes for the chosen side. {calibration}
+TRL's conversational preference format (`prompt`, `chosen`, `rejected`, `tools`), with `pair_id`, `category`,
+`outcomes` (what production said of its own answer, where that is known) and `support`, the share of the panel's votes for the
+chosen side. {calibration}
 
 {sentence}.
 

@@ -18,6 +18,15 @@ TRACE_COLUMNS = (
     *("trace_id", "span_id", "conversation_id", "tags", "outcomes"),
 )
 
+OUTCOME_COLUMNS = ("checkpoint", "metric", "value", "n", "request_id", "conversation_id", "at", "source")
+COLUMNS = {"pair": PAIR_COLUMNS, "trace": TRACE_COLUMNS, "outcome": OUTCOME_COLUMNS}
+"""Of what is ingested, our names of its columns."""
+
+
+def article(noun: str) -> str:
+    """A noun with its article."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
 
 class Prompts(Section):
     """Which prompts of the traces are judged."""
@@ -63,19 +72,25 @@ class Input(Section):
         default_factory=dict, description="our name of a trace's column: the file's, where they differ"
     )
     prompts: Prompts = Prompts()
+    outcomes: tuple[Path, ...] = Field(
+        default=(), description="what production measured, by checkpoint or by request, a file or several"
+    )
+    outcome_columns: dict[str, str] = Field(
+        default_factory=dict, description="our name of an outcome's column: the file's, where they differ"
+    )
     redact: tuple[Masked, ...] = Field(
         default=(), description="kinds of secrets and personal data that are masked before anything is stored"
     )
 
-    @field_validator("traces", mode="before")
+    @field_validator("traces", "outcomes", mode="before")
     @classmethod
     def _one_or_several(cls, files: Any) -> Any:
         return [files] if isinstance(files, (str, Path)) else files
 
-    @field_validator("columns", "trace_columns")
+    @field_validator("columns", "trace_columns", "outcome_columns")
     @classmethod
     def _known(cls, columns: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        what, known = ("trace", TRACE_COLUMNS) if info.field_name == "trace_columns" else ("pair", PAIR_COLUMNS)
-        if unknown := sorted(columns.keys() - set(known)):
-            raise ValueError(f"{unknown[0]!r} is no column of a {what}; those are {', '.join(known)}")
+        what = str(info.field_name).removesuffix("columns").removesuffix("_") or "pair"
+        if unknown := sorted(columns.keys() - set(COLUMNS[what])):
+            raise ValueError(f"{unknown[0]!r} is no column of {article(what)}; those are {', '.join(COLUMNS[what])}")
         return columns

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from consensus.cycle import Cycle
     from labeling.intake import Intake
     from labeling.trace_intake import TraceIntake
 
@@ -21,10 +22,11 @@ def ingest(
     pairs: Path | None = None,
     votes: Path | None = None,
     traces: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
+    outcomes: Annotated[list[Path] | None, Parameter(consume_multiple=True)] = None,
     column: Annotated[list[str] | None, Parameter(name="--map")] = None,
     json: bool = False,
 ) -> int:
-    """Read pairs, recorded votes, or production traces; without a file, what the cycle file names under `input:`.
+    """Read pairs, recorded votes, production traces or outcomes; without a file, what the cycle file names under `input:`.
 
     Good rows are kept; refused ones are listed with their number and the reason. Ingesting a file twice adds nothing. Of traces,
     prompts are drawn as `input.prompts` says, for `consensus generate` to draw completions for.
@@ -42,8 +44,12 @@ def ingest(
     traces: list[Path]
         Exports of production traces that belong together: spans, requests with replies, chat messages (the format is told by
         their keys).
+    outcomes: list[Path]
+        What production measured: rows of checkpoint, metric, value, and n or request_id; or of checkpoint, request_id, and a
+        column for every metric (JSONL, JSON, CSV, Parquet).
     column: list[str]
-        Another name for a column of the pairs (or traces), as prompt=question; may be given again. See also `input.columns`.
+        Another name for a column of the pairs (or traces, or outcomes), as prompt=question; may be given again. See also
+        `input.columns`.
     json: bool
         Print one JSON object.
     """
@@ -52,39 +58,40 @@ def ingest(
     from consensus.prompt_store import Prompts
     from consensus.store import Store
     from consensus.terminal import emit, out
-    from labeling.intake import ingest_input, ingest_pairs, ingest_votes
+    from labeling.intake import ingest_input, ingest_outcomes, ingest_pairs, ingest_votes
     from labeling.rubric import Rubric
     from labeling.trace_intake import ingest_traces
 
     loaded = load(cycle, overrides)
-    if pairs and traces and column:
-        raise UsageError(
-            "--map goes with --pairs or with --traces; for both, use 'input.columns' and 'input.trace_columns'"
-        )
-    of_traces = bool(traces or (loaded.input.traces and not loaded.input.pairs and not pairs))
-    columns = _columns(column or (), of_traces=of_traces)
+    flags = {"pair": pairs, "trace": traces, "outcome": outcomes}
+    given = bool(votes or any(flags.values()))
+    files = loaded.input
+    named = flags if given else {"pair": files.pairs, "trace": files.traces, "outcome": files.outcomes}
+    loaded = _mapped(loaded, [what for what, found in named.items() if found], column or (), given_files=given)
     rubric = Rubric.of(loaded).system
     done: list[Intake | TraceIntake] = []
     with Store(loaded.store) as store:
         store.register(loaded, rubric)
-        if not pairs and not votes and not traces:
-            done += ingest_input(store, loaded, rubric, None if of_traces else columns)
-            if loaded.input.traces:
-                done.append(ingest_traces(store, loaded, loaded.input.traces, columns if of_traces else None))
+        if not given:
+            done += ingest_input(store, loaded, rubric)
+            if files.traces:
+                done.append(ingest_traces(store, loaded, files.traces))
         if pairs:
-            done.append(ingest_pairs(store, loaded, pairs, columns))
+            done.append(ingest_pairs(store, loaded, pairs))
         if votes:
             done.append(ingest_votes(store, loaded, votes, rubric))
         if traces:
-            done.append(ingest_traces(store, loaded, traces, columns))
+            done.append(ingest_traces(store, loaded, traces))
+        done += [ingest_outcomes(store, file, loaded.input.outcome_columns) for file in outcomes or ()]
         total, prompts = store.pair_count(loaded.name), Prompts(store).count(loaded.name)
     if not done:
         raise UsageError(
-            f"nothing to ingest: give --pairs, --votes or --traces, or name them under 'input:' in {cycle}"
+            "nothing to ingest: give --pairs, --votes, --traces or --outcomes, or name files under 'input:' in "
+            + str(cycle)
         )
     if json:
-        files = [intake.figures() for intake in done]
-        emit({"cycle": loaded.name, "pairs": total, "prompts": prompts, "files": files})
+        read = [intake.figures() for intake in done]
+        emit({"cycle": loaded.name, "pairs": total, "prompts": prompts, "files": read})
     else:
         for intake in done:
             for line in intake.lines():
@@ -92,14 +99,24 @@ def ingest(
     return 1 if any(intake.lost for intake in done) and not any(intake.found for intake in done) else 0
 
 
-def _columns(given: Sequence[str], *, of_traces: bool) -> dict[str, str]:
+def _mapped(cycle: Cycle, kinds: Sequence[str], given: Sequence[str], *, given_files: bool) -> Cycle:
+    """The cycle with --map's names beside those of its file, for the columns of what is read."""
     from consensus.errors import UsageError
-    from consensus.sections.inputs import PAIR_COLUMNS, TRACE_COLUMNS
+    from consensus.sections.inputs import COLUMNS, article
 
+    if not given:
+        return cycle
+    if given_files and len(kinds) > 1:
+        raise UsageError(
+            "--map goes with one of --pairs, --traces and --outcomes; for several, use 'input.columns', 'input.trace_columns' "
+            "and 'input.outcome_columns'"
+        )
+    what = kinds[0] if kinds else "pair"
     columns = dict(item.partition("=")[::2] for item in given)
-    what, known = ("trace", TRACE_COLUMNS) if of_traces else ("pair", PAIR_COLUMNS)
     if not all(columns.values()):
         raise UsageError("--map is given as ours=theirs, e.g. --map prompt=question")
-    if unknown := sorted(columns.keys() - set(known)):
-        raise UsageError(f"--map {unknown[0]}=...: the columns of a {what} are {', '.join(known)}")
-    return columns
+    if unknown := sorted(columns.keys() - set(COLUMNS[what])):
+        raise UsageError(f"--map {unknown[0]}=...: the columns of {article(what)} are {', '.join(COLUMNS[what])}")
+    name = "columns" if what == "pair" else f"{what}_columns"
+    both = {**getattr(cycle.input, name), **columns}
+    return cycle.model_copy(update={"input": cycle.input.model_copy(update={name: both})})

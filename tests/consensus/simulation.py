@@ -67,7 +67,15 @@ class Judged:
 
 
 def judged(
-    panel: Panel, pairs: int, rng: np.random.Generator, *, judge=None, a_first=None, noise: float = 0.0
+    panel: Panel,
+    pairs: int,
+    rng: np.random.Generator,
+    *,
+    judge=None,
+    a_first=None,
+    noise: float = 0.0,
+    rate: float | None = None,
+    favour: float = 0.0,
 ) -> Judged:
     """Calls on pairs: gap ~ Gamma(6)/6; a call reads margin + order bias + N(0, 1), of which the sign is the vote.
 
@@ -78,18 +86,20 @@ def judged(
         judge: whose calls, [calls]; by default each judge once.
         a_first: [pairs, calls]; by default alternating over calls from a random start.
         noise: standard deviation of what is added to the size of a reading, never to the vote.
+        rate: how often a is the better one; half of the time by default.
+        favour: what every judge adds to the margin of a, a bias that all share.
     """
     judge = np.arange(len(panel)) if judge is None else np.asarray(judge)
     if a_first is None:
         a_first = (rng.integers(0, 2, (pairs, 1)) + np.arange(len(judge))) % 2 == 0
-    gold = rng.choice([-1, 1], pairs)
+    gold = rng.choice([-1, 1], pairs, p=None if rate is None else [1 - rate, rate])
     gap = rng.gamma(6, size=pairs) / 6
     shared = rng.random(pairs) < 0.5 * np.exp(-panel.shared * gap)
     private = rng.random((pairs, len(panel))) < 0.5 * np.exp(-np.array(panel.private) * gap[:, None])
     seen = np.array(panel.strength) * gap[:, None] * np.exp(panel.spread * rng.standard_normal((pairs, len(panel))))
     margin = seen * gold[:, None] * np.where(shared[:, None] ^ private, -1, 1)
     order = np.array(panel.order)[judge] * np.where(a_first, 1, -1)
-    reading = margin[:, judge] + order + rng.standard_normal((pairs, len(judge)))
+    reading = margin[:, judge] + favour + order + rng.standard_normal((pairs, len(judge)))
     size = np.abs(np.abs(reading) + noise * rng.standard_normal(reading.shape)) if noise else np.abs(reading)
     return Judged(gold, a_first, np.copysign(size, reading), judge)
 

@@ -10,9 +10,12 @@ import pytest
 from consensus.cli import main
 from consensus.cyclefile import load
 from consensus.nouns import Ballot, Label, Pair, Reason, Shown, Verdict, Vote
+from consensus.prompts import Prompt
+from consensus.sections.generation import Generation
 from consensus.store import Labeled, Store
+from labeling.candidates import candidate_pairs
 from tests.labeling.runs import label_cycle, pairs, simulated
-from training.dataset import messages, rows
+from training.dataset import messages, rows, write_parquet
 
 KEPT = Label(Verdict.B, Reason.AGREED, 1.0, 3)
 CALL = {"id": "c1", "type": "function", "function": {"name": "get", "arguments": {"x": 1}}}
@@ -29,7 +32,20 @@ def test_the_chosen_side_is_the_labels_verdict():
         "support": 1.0,
         "p_chosen": None,
         "category": "math",
+        "outcomes": None,
     }
+
+
+def test_what_production_said_travels_from_the_prompt_to_the_dataset(tmp_path):
+    said = [{"name": "solved", "value": True, "source": "API", "at": None}]
+    prompt = Prompt("p", [{"role": "user", "content": "q?"}], outcomes=said)
+    generation = Generation(provider="simulated", model="m")
+    drawn = {k: [{"role": "assistant", "content": text}] for k, text in enumerate(("one", "two"))}
+    ((pair,), _) = candidate_pairs(prompt, drawn, generation, seed=0)
+    found = list(rows([Labeled(pair, KEPT)]))
+    write_parquet(found, tmp_path / "train.parquet")
+    (kept,) = pq.read_table(tmp_path / "train.parquet").to_pylist()
+    assert json.loads(found[0]["outcomes"]) == json.loads(kept["outcomes"]) == said
 
 
 def test_dropped_pairs_are_not_in_it():

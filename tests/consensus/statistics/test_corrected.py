@@ -38,6 +38,19 @@ def test_it_is_the_reference_librarys_up_to_the_t_quantile():
     assert half == pytest.approx((0.69405421 - 0.54143187) / 2, rel=3e-4)  # G/(G-1) of 2,520 clusters
 
 
+@pytest.mark.parametrize("noise", [0.1, 0.5, 2.0])
+def test_it_is_the_installed_reference_librarys_too_at_every_noise(noise):
+    """Point, weight and standard error of ppi_py; the quantile and G/(G-1) are ours."""
+    ppi_py = pytest.importorskip("ppi_py")
+    for seed in range(5):
+        everything, f, y = drawn(noise, seed)
+        found = estimated(everything, f, y)
+        low, high = ppi_py.ppi_mean_ci(y, f, everything, alpha=0.05)
+        assert found.mean.value == pytest.approx(float(ppi_py.ppi_mean_pointestimate(y, f, everything)[0]), abs=1e-9)
+        half = (found.mean.high - found.mean.low) / 2 / student.ppf(0.975, SAMPLE - 1) * norm.ppf(0.975)
+        assert half == pytest.approx(float(high[0] - low[0]) / 2, rel=3e-4)
+
+
 def test_predictions_that_know_nothing_get_no_weight_or_little():
     everything, _, y = drawn(0.5)
     shuffled = np.random.default_rng(3).permutation(y)

@@ -37,7 +37,7 @@ def test_a_share_differs_at_a_level_exactly_where_the_interval_of_that_level_exc
     p, bounds = share_p(y, prompts), wilson(y, prompts, level=level)
     if isnan(p):
         assert isnan(bounds.low)
-    elif len(set(y)) > 1 and not bounds.low == pytest.approx(0.5) and not bounds.high == pytest.approx(0.5):
+    elif len(set(y)) > 1 and 0.5 not in (pytest.approx(bounds.low), pytest.approx(bounds.high)):
         assert (p < 1 - level) == (not bounds.low <= 0.5 <= bounds.high)
 
 

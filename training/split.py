@@ -1,0 +1,83 @@
+"""Which prompts are held out: by a hash of the prompt, and whole groups of near-duplicates at once.
+
+A prompt keeps its side when other prompts come and go (unless one comes that is nearly the same), and whatever seed a run has, so
+that checkpoints can be compared on prompts that none of them saw.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+
+from consensus.statistics.clusters import cluster_codes
+from consensus.statistics.estimate import Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Which prompts are held out.
+
+    Attributes:
+        held_out: of the prompts in the order given, shape [n_prompts].
+        groups: groups of prompts that stay together; n_prompts where no two are alike.
+        largest: prompts in the largest group.
+    """
+
+    held_out: Bools
+    groups: int
+    largest: int
+
+
+def split(prompt_ids: Sequence[str], texts: Sequence[str], *, share: float, near: float | None) -> Split:
+    """Hold out a share of the groups of prompts.
+
+    Args:
+        prompt_ids: all different, each a hash of the prompt.
+        texts: what of each prompt is compared, see `spoken`.
+        share: of the groups, in [0, 1). Above 0 at least one group is held out, if there are two.
+        near: the similarity from which two prompts stay together, in (0, 1), see `consensus.near.groups`; None: only those whose
+            texts are the same.
+    Raises:
+        ValueError: a prompt stands there twice.
+    """
+    from consensus.near import groups
+
+    n = len(prompt_ids)
+    if len(set(prompt_ids)) < n:
+        raise ValueError("a prompt is given twice; split prompts, not pairs")
+    text_of = cluster_codes(list(texts))
+    different = list(dict.fromkeys(texts))
+    group = cluster_codes(text_of if near is None else groups(different, near)[text_of])
+    places = np.array([_place(name) for name in prompt_ids], dtype=np.uint64)
+    lowest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.uint64).max)
+    np.minimum.at(
+        lowest, group, places
+    )  # a group goes where its first prompt by hash goes, in whatever order they came
+    out = np.zeros(len(lowest), np.bool_)
+    if share and len(lowest) > 1:
+        out = lowest < int(share * 2**64)
+        out[lowest.argmin()] = True
+        if out.all():
+            out[lowest.argmax()] = False
+    return Split(out[group], len(lowest), int(np.bincount(group).max(initial=0)))
+
+
+def spoken(prompt: str) -> str:
+    """What of a prompt is compared: all but the system's part, which an agent's prompts share and would be alike by.
+
+    Args:
+        prompt: JSON, a text or chat messages.
+    """
+    told = orjson.loads(prompt)
+    if isinstance(told, str):
+        return told
+    said = [message for message in told if message.get("role") not in ("system", "developer")]
+    return "\n".join(f"{one.get('role')}: {one.get('content')} {one.get('tool_calls') or ''}" for one in said or told)
+
+
+def _place(prompt_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"split {prompt_id}".encode()).digest()[:8])
