@@ -29,6 +29,7 @@ from evaluation.judges.page import page
 from evaluation.judges.table import Options, judge_table
 from tests.consensus.recorded import read
 from tests.evaluation.audits import recorded_cycle
+from tests.test_house import HEAVY, imported_by
 
 PUBLIC = {  # right, wrong, tie: accuracy, decisive only, half credit, in percent
     "GPT-5.2": ((183, 43, 71), 61.62, 81.0, 73.6),
@@ -420,6 +421,13 @@ def test_a_wrong_command_is_refused_with_what_to_do(tmp_path, words, says):
     words = {**words, **({"votes": Path(words["votes"])} if "votes" in words else {})}
     with pytest.raises(UsageError, match=says):
         judges(**words)
+
+
+@pytest.mark.parametrize("command", ["judges", "benchmark", "protocol"])
+def test_the_help_of_a_command_on_judges_imports_nothing_heavy(command):
+    text, _, modules = imported_by("evaluate", command, "--help")
+    assert "--json" in text
+    assert modules.isdisjoint(HEAVY)
 
 
 def test_two_verdicts_on_one_ballot_are_refused(tmp_path):

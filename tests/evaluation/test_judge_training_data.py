@@ -15,7 +15,6 @@ from consensus.nouns import Ballot, Pair, Shown, Verdict
 from evaluation.benchmarks.rows import Row, pairs_of
 from evaluation.benchmarks.training_data import Reasons, answer_pairs, judgment_pairs, reason_of
 from evaluation.commands.benchmark import benchmark
-from evaluation.commands.judges import judges
 from labeling.reply import parse
 from labeling.rubric import Rubric
 from tests.evaluation.audits import run
@@ -177,11 +176,13 @@ def rows_of(file):
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
-def test_a_benchmark_is_split_judged_and_compared_in_four_commands(tmp_path, capsys):
+def test_a_benchmark_is_split_judged_and_compared_in_three_commands(tmp_path, capsys):
     file = cycle_file(tmp_path)
     out = tmp_path / "data"
-    assert benchmark(benchmark_file(tmp_path), out=out, train="30", test="20", cycle=file, json=True) == 0
-    done = json.loads(capsys.readouterr().out)
+    words = ("--out", out, "--train", "30", "--test", "20", "--cycle", file, "--json")
+    code, said_, _ = run(capsys, "evaluate", "benchmark", benchmark_file(tmp_path), *words)
+    done = json.loads(said_)
+    assert code == 0
     assert done["parts"]["train"]["rows"] == sum(30 * n // 50 for n in (20, 20, 10))
     assert done["parts"]["test"]["categories"] == {"x": 8, "y": 8, "Ties": 4}
     train, test = rows_of(out / "train.pairs.jsonl"), rows_of(out / "test.pairs.jsonl")
@@ -192,8 +193,9 @@ def test_a_benchmark_is_split_judged_and_compared_in_four_commands(tmp_path, cap
     assert len(rows_of(out / "train.answers.jsonl")) == done["files"]["train.answers.jsonl"]["rows"]
 
     assert run(capsys, "label", file)[0] == 0
-    assert judges(file, json=True) == 0
-    table = json.loads(capsys.readouterr().out)
+    code, said_, _ = run(capsys, "evaluate", "judges", file, "--json")
+    table = json.loads(said_)
+    assert code == 0
     assert (table["pairs"], table["decided"]) == (20, 20)
     assert [row["judge"] for row in table["judges"]] == ["mine", "other"]
     first = table["judges"][0]
