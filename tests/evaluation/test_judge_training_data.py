@@ -179,9 +179,9 @@ def rows_of(file):
 def test_a_benchmark_is_split_judged_and_compared_in_three_commands(tmp_path, capsys):
     file = cycle_file(tmp_path)
     out = tmp_path / "data"
-    words = ("--out", out, "--train", "30", "--test", "20", "--cycle", file, "--json")
-    code, said_, _ = run(capsys, "evaluate", "benchmark", benchmark_file(tmp_path), *words)
-    done = json.loads(said_)
+    flags = ("--out", out, "--train", "30", "--test", "20", "--cycle", file, "--json")
+    code, printed, _ = run(capsys, "evaluate", "benchmark", benchmark_file(tmp_path), *flags)
+    done = json.loads(printed)
     assert code == 0
     assert done["parts"]["train"]["rows"] == sum(30 * n // 50 for n in (20, 20, 10))
     assert done["parts"]["test"]["categories"] == {"x": 8, "y": 8, "Ties": 4}
@@ -193,8 +193,8 @@ def test_a_benchmark_is_split_judged_and_compared_in_three_commands(tmp_path, ca
     assert len(rows_of(out / "train.answers.jsonl")) == done["files"]["train.answers.jsonl"]["rows"]
 
     assert run(capsys, "label", file)[0] == 0
-    code, said_, _ = run(capsys, "evaluate", "judges", file, "--json")
-    table = json.loads(said_)
+    code, printed, _ = run(capsys, "evaluate", "judges", file, "--json")
+    table = json.loads(printed)
     assert code == 0
     assert (table["pairs"], table["decided"]) == (20, 20)
     assert [row["judge"] for row in table["judges"]] == ["mine", "other"]
