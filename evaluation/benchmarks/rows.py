@@ -11,6 +11,9 @@ from typing import Any
 from consensus.nouns import Pair, Text, Verdict, digest
 from labeling.rows import BadRow
 
+GROUP = "benchmark_group"
+"""The field of a pair that names the group of its row."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -64,6 +67,7 @@ def pairs_of(row: Row, *, most: int | None = 1, ties: bool = False, seed: int = 
         most: decided pairs at most, and tied pairs at most; None takes all. Without it a row with twenty answers outweighs
             twenty rows.
         ties: whether two right answers make a pair with gold tie.
+        seed: decides the draw.
     """
     decided = [
         (i, j) for i, j in product(range(len(row.chosen)), range(len(row.rejected))) if row.chosen[i] != row.rejected[j]
@@ -72,7 +76,7 @@ def pairs_of(row: Row, *, most: int | None = 1, ties: bool = False, seed: int = 
     if ties:
         tied = [(i, j) for i, j in combinations(range(len(row.chosen)), 2) if row.chosen[i] != row.chosen[j]]
         found += [(f"{row.id}/c{i}-c{j}", row.chosen[i], row.chosen[j], True) for i, j in _some(row, tied, most, seed)]
-    return [_pair(row, *each, seed=seed) for each in found]
+    return [_pair(row, *each) for each in found]
 
 
 def _some(row: Row, places: list[tuple[int, int]], most: int | None, seed: int) -> list[tuple[int, int]]:
@@ -83,11 +87,11 @@ def _some(row: Row, places: list[tuple[int, int]], most: int | None, seed: int) 
     return sorted([places[0], *drawn[: most - 1]])
 
 
-def _pair(row: Row, pair_id: str, one: Text, other: Text, tied: bool, *, seed: int) -> Pair:
-    swapped = toss(seed, "side", pair_id) & 1
+def _pair(row: Row, pair_id: str, one: Text, other: Text, tied: bool) -> Pair:
+    swapped = toss(0, "side", pair_id) & 1  # whatever the seed: a pair's id says which completion is a
     a, b = (other, one) if swapped else (one, other)
     gold = Verdict.TIE if tied else Verdict.B if swapped else Verdict.A
-    extra = {"row": row.id} | ({"group": row.group} if row.group else {})
+    extra = {"row": row.id} | ({GROUP: row.group} if row.group else {})
     return Pair(pair_id, row.prompt, a, b, row.subset, gold, extra)
 
 
@@ -104,7 +108,7 @@ def id_of(item: Row | Pair) -> str:
 def keys_of(item: Row | Pair) -> Iterator[str]:
     """What a row or pair shares with those that may not be parted from it: its prompt, but for case and blanks, and its group."""
     yield f"prompt {digest(_folded(item.prompt))}"
-    group = item.group if isinstance(item, Row) else item.extra.get("group")
+    group = item.group if isinstance(item, Row) else item.extra.get(GROUP)
     if group:
         yield f"group {group}"
 

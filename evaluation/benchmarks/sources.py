@@ -10,7 +10,7 @@ from typing import Any
 
 from consensus.errors import UsageError
 from consensus.nouns import Pair
-from evaluation.benchmarks.rows import Benchmark, Row
+from evaluation.benchmarks.rows import Benchmark, Row, id_of
 from evaluation.benchmarks.schemas import SCHEMAS, Raw, schema_of
 from labeling.rows import BadRow, read_rows
 
@@ -102,7 +102,7 @@ def _formed(name: str, rows: list[tuple[str, Raw]]) -> Benchmark:
     except (ValueError, TypeError) as error:
         raise UsageError(f"{name}: {error}") from None
     items = tuple(found)
-    ids = Counter(item.id for item in items if isinstance(item, Row))
+    ids = Counter(id_of(item) for item in items if not isinstance(item, BadRow))
     if twice := [row_id for row_id, n in ids.items() if n > 1]:
         raise UsageError(f"the id {twice[0]!r} stands on {ids[twice[0]]} rows of {name}; every row needs its own")
     return Benchmark(

@@ -87,7 +87,7 @@ def judges(
     if json:
         emit(table.as_dict())
     elif markdown:
-        out().print(layout.markdown(table), markup=False)
+        out().print(layout.markdown(table), markup=False, emoji=False, soft_wrap=True)
     else:
         show(out(), table)
     return 0

@@ -41,7 +41,7 @@ def ranking(rows: Sequence[JudgeRow]) -> Iterator[str]:
     known = [row for row in rows if all(row.accuracy[rule].defined for rule in RULES)]
     if len(known) < 2:
         return
-    first = {rule: max(known, key=lambda row, rule=rule: row.accuracy[rule].value) for rule in RULES}  # type: ignore[misc]
+    first = {rule: _best(known, rule) for rule in RULES}
     if len({row.judge for row in first.values()}) > 1:
         words = "; ".join(
             f"{NAMES[rule]}: {row.judge}, {100 * row.accuracy[rule].value:.1f} %" for rule, row in first.items()
@@ -52,6 +52,10 @@ def ranking(rows: Sequence[JudgeRow]) -> Iterator[str]:
         named = ", ".join(f"{one} and {other}" for one, other in turned[:3])
         more = f" and {len(turned) - 3} more" if len(turned) > 3 else ""
         yield f"the order of {len(turned)} couples depends on how ties count: {named}{more}"
+
+
+def _best(rows: Sequence[JudgeRow], rule: TieRule) -> JudgeRow:
+    return max(rows, key=lambda row: row.accuracy[rule].value)
 
 
 def _turns(one: JudgeRow, other: JudgeRow) -> bool:

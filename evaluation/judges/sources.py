@@ -46,7 +46,7 @@ def from_store(store: Store, cycle: Cycle, rubric: Rubric, benchmark: Benchmark 
     Args:
         benchmark: the pairs that count, with its categories and gold; None takes the cycle's.
     Raises:
-        UsageError: the cycle has none of the benchmark's pairs.
+        UsageError: the cycle has none of the benchmark's pairs, or one of them with other texts.
     """
     known = {pair.pair_id: pair for pair, _ in store.work(cycle.name, {})}
     pairs = list(known.values())
@@ -57,6 +57,7 @@ def from_store(store: Store, cycle: Cycle, rubric: Rubric, benchmark: Benchmark 
                 f"cycle {cycle.name!r} has no pair of {benchmark.name}; 'consensus evaluate benchmark' writes them, "
                 "'consensus ingest' reads them"
             )
+        _refuse_other_texts(pairs, known)
     asked, by_judge = hashes(cycle, rubric), defaultdict[str, list[dict[str, Any]]](list)
     for row in store.votes(cycle.name):
         if asked.get(row["judge"]) == row["config_hash"]:
@@ -96,6 +97,20 @@ def from_files(benchmark: Benchmark, votes: Path) -> Found:
 def judged_pairs(benchmark: Benchmark) -> Sequence[Pair]:
     """The pairs that a benchmark has judged: its own, or the first of each row."""
     return benchmark.pairs or [pair for row in benchmark.rows for pair in pairs_of(row)]
+
+
+def _refuse_other_texts(pairs: Sequence[Pair], known: Mapping[str, Pair]) -> None:
+    """Gold is of a or b: a pair of the same name whose completions stand the other way round would turn it round."""
+    for pair in pairs:
+        stored = known[pair.pair_id]
+        if (pair.prompt, pair.completion_a, pair.completion_b) != (
+            stored.prompt,
+            stored.completion_a,
+            stored.completion_b,
+        ):
+            raise UsageError(
+                f"the pair {pair.pair_id!r} has other texts in the cycle than in the benchmark; they are not the same"
+            )
 
 
 def _recorded(path: Path) -> Iterator[tuple[Ballot, Verdict]]:

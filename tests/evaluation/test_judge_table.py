@@ -455,6 +455,15 @@ def test_the_pairs_of_a_benchmark_decide_what_of_a_cycle_counts(tmp_path, capsys
     assert (table["pairs"], table["judges"][0]["counts"]["wrong"]) == (6, 3)
 
 
+def test_a_pair_of_the_same_name_with_its_completions_the_other_way_round_is_refused(tmp_path):
+    """Else its gold would be turned round."""
+    small_files(tmp_path)
+    row = json.loads((tmp_path / "pairs.jsonl").read_text().splitlines()[0])
+    (tmp_path / "some.jsonl").write_text(json.dumps({**row, "completion_a": "y", "completion_b": "x"}))
+    with pytest.raises(UsageError, match="the pair '0' has other texts in the cycle"):
+        judges(recorded_cycle(tmp_path, tmp_path, ["one", "two"]), pairs=str(tmp_path / "some.jsonl"))
+
+
 def test_judges_that_answered_on_different_pairs_are_said_not_to_be_comparable():
     counts = {"all": (60, 30, 10, 0, 0), "few": (40, 10, 0, 0, 50)}
     table = judge_table("x", judged_of(counts), Options())
