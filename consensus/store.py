@@ -205,6 +205,11 @@ class Store:
         """Whether anything was ever done under this name."""
         return bool(self._one("SELECT count(*) FROM cycles WHERE cycle = ?", cycle))
 
+    def cycle_names(self) -> list[str]:
+        """The cycles in the order in which they were begun, without runs beside them."""
+        sql = "SELECT cycle FROM cycles WHERE cycle NOT IN (SELECT name FROM side_runs) ORDER BY created_at, cycle"
+        return [row[0] for row in self.db.execute(sql).fetchall()]
+
     # -- facts in ----------------------------------------------------------------------------------------------------
 
     def add_pairs(self, cycle: str, pairs: Iterable[Pair]) -> tuple[int, list[str]]:

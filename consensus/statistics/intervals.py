@@ -149,6 +149,27 @@ def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> Interval:
     return Interval(k / n, low, high, n)
 
 
+def wilson_of_mean(share: float, n: int, *, level: float = 0.95) -> Interval:
+    """Wilson's interval for a share of which only the mean and the number are known, as of independent trials.
+
+    For values between 0 and 1 that are not only 0 and 1 it is wider than need be; for trials that go together, such as requests
+    of one conversation, it is too narrow, and only their single values could tell.
+
+    Args:
+        share: in [0, 1].
+        n: trials, at least 1.
+    Source: Wilson 1927, J. Am. Stat. Assoc. 22.
+    """
+    from scipy.special import ndtri
+
+    if not (0 <= share <= 1 and n >= 1):
+        raise ValueError(f"a mean of {share} over {n} trials is no share")
+    z = float(ndtri((1 + level) / 2))
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return Interval(share, max(0.0, middle - half), min(1.0, middle + half), n)
+
+
 def _weights(weights: ArrayLike | None, n: int) -> Floats:
     if weights is None:
         return np.ones(n)

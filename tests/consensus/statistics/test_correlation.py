@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from consensus.statistics.correlation import spearman, spearman_interval, spearman_p_value
+from consensus.statistics.correlation import (
+    difference_interval,
+    disattenuated,
+    leave_one_out,
+    reliability,
+    spearman,
+    spearman_interval,
+    spearman_p_value,
+)
 
 POINTS = st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=3, max_size=12).filter(
     lambda points: all(len({p[k] for p in points}) > 1 for k in (0, 1))
@@ -70,3 +78,49 @@ def test_few_points_have_no_interval_and_constant_ones_no_correlation():
     assert isnan(spearman_p_value([1, 1, 1], [1, 2, 3]))
     with pytest.raises(ValueError, match="pass rng"):
         spearman_p_value(range(9), range(9))
+
+
+def test_leaving_out_a_point_is_the_correlation_of_the_others():
+    x, y = [1, 2, 3, 4, 5, 6], [2, 1, 4, 3, 6, 5]
+    assert leave_one_out(x, y)[0] == pytest.approx(spearman(x[1:], y[1:]))
+    assert leave_one_out(x, y)[-1] == pytest.approx(spearman(x[:-1], y[:-1]))
+
+
+def test_reliability_finds_how_much_of_the_spread_is_no_noise():
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(4000)
+    noise = rng.uniform(0.3, 0.9, 4000)
+    seen = truth + noise * rng.standard_normal(4000)
+    assert reliability(seen, noise) == pytest.approx(1 / (1 + np.mean(noise**2)), abs=0.02)
+    assert isnan(reliability([0.5, 0.5], [0.1, 0.1]))
+    assert isnan(reliability([0.4, 0.5], [0.1, np.nan]))
+
+
+def test_a_correlation_is_corrected_as_in_spearmans_formula_and_never_cut():
+    assert disattenuated(0.63, 0.7, 0.9) == pytest.approx(0.63 / np.sqrt(0.63))
+    assert disattenuated(0.9, 0.5, 0.9) > 1
+    assert isnan(disattenuated(0.5, -0.1, 0.9))
+
+
+@given(POINTS)
+def test_a_difference_of_correlations_turns_its_sign_with_the_order_of_the_two(points):
+    x, other = zip(*points, strict=True)
+    y = np.arange(len(points))
+    one, two = difference_interval(x, other, y), difference_interval(other, x, y)
+    assert (one.value, one.low, one.high) == pytest.approx((-two.value, -two.high, -two.low), nan_ok=True)
+    assert isnan(one.low) or one.low <= one.value <= one.high
+
+
+def test_the_difference_of_a_metric_and_itself_is_none():
+    x, y = [1, 3, 2, 5, 4, 6, 8, 7], [2, 1, 4, 3, 6, 5, 8, 7]
+    found = difference_interval(x, x, y)
+    assert found.value == 0
+    assert found.low == pytest.approx(-found.high)
+
+
+def test_the_interval_of_a_difference_holds_the_truth_at_twelve_points():
+    rng = np.random.default_rng(3)
+    rho = np.array([[1, 0.3, 0.78], [0.3, 1, 0.31], [0.78, 0.31, 1]])
+    root = np.linalg.cholesky(2 * np.sin(np.pi * rho / 6))  # of normal variables with these rank correlations
+    found = [difference_interval(*(rng.standard_normal((12, 3)) @ root.T).T) for _ in range(800)]
+    assert np.mean([each.low <= 0.47 <= each.high for each in found]) == pytest.approx(0.955, abs=0.02)
