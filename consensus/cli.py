@@ -28,6 +28,12 @@ app.command(
     "training.commands.export:export", name="export", group=LOOP, help="Write the kept pairs as a preference dataset."
 )
 app.command(
+    "training.commands.train:train",
+    name="train",
+    group=LOOP,
+    help="Train a LoRA adapter on the labels; goes on where it was.",
+)
+app.command(
     "consensus.commands.status:status", name="status", group=LOOK, help="Show how a cycle stands, also while it runs."
 )
 app.command(
@@ -37,10 +43,22 @@ app.command(
     help="Say what each judge and the panel is worth, and what to change.",
 )
 app.command(
+    "evaluation.commands.evaluate:app",
+    name="evaluate",
+    group=LOOP,
+    help="Say whether a checkpoint is better than another.",
+)
+app.command(
     "evaluation.commands.report:report",
     name="report",
     group=LOOK,
     help="Write an audit with pictures as one HTML file.",
+)
+app.command(
+    "evaluation.commands.gate:gate",
+    name="gate",
+    group=LOOK,
+    help="Promote a checkpoint or not: exit code 0 or 3.",
 )
 app.command("labeling.commands.init:init", name="init", group=SETUP, help="Write a commented cycle file to start from.")
 app.command(

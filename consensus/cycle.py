@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from consensus.rule import Rule
 from consensus.sections.base import Misfit, Section
 from consensus.sections.endpoints import Account, Gateway, Judge, Limits
-from consensus.sections.evaluation import Gate
+from consensus.sections.evaluation import Evaluation, Gate
 from consensus.sections.generation import Generation
 from consensus.sections.inputs import Input
 from consensus.sections.panel import Audit, Consensus, CycleName, Rubric, Sampling
@@ -34,6 +34,7 @@ class Cycle(Section):
     limits: Limits = Limits()
     audit: Audit = Audit()
     training: Training = Training()
+    evaluation: Evaluation = Evaluation()
     gate: Gate = Gate()
 
     @model_validator(mode="after")
@@ -64,8 +65,9 @@ class Cycle(Section):
 
     @property
     def providers(self) -> set[str]:
-        """The providers of the judges, and of the model that is trained."""
-        return {judge.provider for judge in self.judges} | ({self.generation.provider} if self.generation else set())
+        """The providers of the judges, of the model that is trained, and of the checkpoints that are compared."""
+        models = (*self.judges, *([self.generation] if self.generation else []), *self.evaluation.contestants)
+        return {model.provider for model in models}
 
     def account(self, provider: str) -> Account:
         """What the provider allows; nothing is limited where the file says nothing."""

@@ -128,6 +128,7 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),
+            "evaluation": cycle.evaluation.model_copy(update={"gold": root(cycle.evaluation.gold)}),
         }
     )
 

@@ -1,6 +1,7 @@
 """What can go wrong, by what the user can do about it.
 
 ConsensusError            exit code 1: it failed; the message says what, which, and what to do
+├── TrainingFailed        exit code 1: a training run broke off; it goes on from its last checkpoint
 └── UsageError            exit code 2: the command or the cycle file is not right; nothing was done
     └── StoreBusy         another command has the store open
 
@@ -14,6 +15,10 @@ class ConsensusError(Exception):
     """Something failed that the user should read about in one message, without a traceback."""
 
     exit_code = 1
+
+
+class TrainingFailed(ConsensusError):
+    """A training run cannot go on: the loss is no number, or memory ran out; what was saved stays."""
 
 
 class UsageError(ConsensusError):

@@ -141,13 +141,14 @@ class Prompts:
             if prompt.prompt_id not in paired:
                 waiting.append(prompt)
             if len(waiting) == CHUNK:
-                yield from self._with_completions(cycle, generation, waiting)
+                yield from self.with_completions(cycle, generation, waiting)
                 waiting = []
-        yield from self._with_completions(cycle, generation, waiting)
+        yield from self.with_completions(cycle, generation, waiting)
 
-    def _with_completions(
+    def with_completions(
         self, cycle: str, generation: Generation, prompts: Sequence[Prompt]
     ) -> Iterator[tuple[Prompt, dict[int, list[Message]]]]:
+        """These prompts, each with the completions that are stored under the cycle's name, by their sample's number."""
         rows = self._db.execute(
             "SELECT prompt_id, sample, messages FROM completions WHERE cycle = ? AND config_hash = ? AND sample < ? "
             "AND prompt_id IN (SELECT unnest(?)) ORDER BY sample",

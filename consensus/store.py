@@ -78,6 +78,22 @@ class JudgeTally:
     median_latency_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """What a summary was worked out from. Facts are only ever added, so their number tells; the rule may change."""
+
+    pairs: int
+    votes: int
+    failures: int
+    stops: int
+    rule: list[Any] | None
+
+    @property
+    def text(self) -> str:
+        """As it is kept."""
+        return json.dumps([[self.pairs, self.votes, self.failures, self.stops], self.rule])
+
+
 class Store:
     """A DuckDB file and the questions the platform asks of it; a context manager.
 
@@ -122,6 +138,7 @@ class Store:
         return twin
 
     def _migrate(self) -> None:
+        self.db.execute("SET enable_progress_bar = false")  # it would draw into the results on stdout
         self.db.execute("CREATE TABLE IF NOT EXISTS migrations (number INTEGER, name VARCHAR, applied_at TIMESTAMP)")
         done = self._one("SELECT coalesce(max(number), 0) FROM migrations")
         folder = resources.files("consensus").joinpath("migrations")
@@ -519,27 +536,34 @@ class Store:
         )
         return self.db.execute(sql, [cycle]).fetchall()
 
-    def made_from(self, cycle: str) -> str:
-        """What a summary of the cycle depends on: facts are only ever added, so their number tells, and the rule."""
-        facts = [
-            self._one(f"SELECT count(*) FROM {table} WHERE cycle = ?", cycle)
-            for table in ("cycle_pairs", "votes", "failures", "confident_stops")
-        ]
+    def made_from(self, cycle: str) -> MadeFrom:
+        """What a summary of the cycle depends on."""
+        tables = ("cycle_pairs", "votes", "failures", "confident_stops")
+        facts = [self._one(f"SELECT count(*) FROM {table} WHERE cycle = ?", cycle) for table in tables]
         rule = self.db.execute(
             "SELECT min_agree, drop_if_split, both_orders, rotate, per_pair FROM cycles WHERE cycle = ?", [cycle]
         ).fetchone()
-        return json.dumps([facts, rule])
+        pairs, votes, failures, stops = facts
+        return MadeFrom(pairs, votes, failures, stops, list(rule) if rule else None)
 
-    def figures(self, cycle: str, made_from: str) -> dict[str, Any] | None:
+    def figures(self, cycle: str, made_from: MadeFrom) -> dict[str, Any] | None:
         """A summary that was worked out from exactly this; None if there is none."""
-        found = self._one("SELECT figures FROM figures WHERE cycle = ? AND made_from = ?", cycle, made_from)
-        return None if found is None else dict(json.loads(found))
+        kept = self.last_figures(cycle)
+        return kept[1] if kept and kept[0] == made_from else None
 
-    def keep_figures(self, cycle: str, made_from: str, figures: dict[str, Any]) -> None:
+    def last_figures(self, cycle: str) -> tuple[MadeFrom, dict[str, Any]] | None:
+        """The last summary that was kept, and what it was worked out from."""
+        found = self.db.execute("SELECT made_from, figures FROM figures WHERE cycle = ?", [cycle]).fetchall()
+        if not found:
+            return None
+        (pairs, votes, failures, stops), rule = json.loads(found[0][0])
+        return MadeFrom(pairs, votes, failures, stops, rule), json.loads(found[0][1])
+
+    def keep_figures(self, cycle: str, made_from: MadeFrom, figures: dict[str, Any]) -> None:
         """Keep a summary in the place of the last one."""
         self.db.begin()
         self.db.execute("DELETE FROM figures WHERE cycle = ?", [cycle])
-        self.db.execute("INSERT INTO figures VALUES (?, ?, ?)", [cycle, made_from, json.dumps(figures)])
+        self.db.execute("INSERT INTO figures VALUES (?, ?, ?)", [cycle, made_from.text, json.dumps(figures)])
         self.db.commit()
 
     def votes(self, cycle: str) -> Iterator[dict[str, Any]]:

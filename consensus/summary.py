@@ -24,6 +24,10 @@ WHY = {
 }
 
 
+AT_ONCE = 1_000_000
+"""Votes whose figures are worked out in about a second."""
+
+
 def summary(store: Store, cycle: str) -> dict[str, Any]:
     """The cycle's figures, as `--json` prints them; worked out again only when there are new facts or another rule."""
     made_from = store.made_from(cycle)
@@ -32,6 +36,28 @@ def summary(store: Store, cycle: str) -> dict[str, Any]:
         figures = _work_out(store, cycle)
         store.keep_figures(cycle, made_from, figures)
     return {"cycle": cycle, "store": str(store.path), **figures}
+
+
+def glance(store: Store, cycle: str) -> dict[str, Any]:
+    """The figures that can be had at once: of more than a million votes the last ones that were kept, if the rule is the same.
+
+    Returns:
+        As `summary`, and `newer_votes`: votes (and `newer_pairs`: pairs) that are stored but not in the figures; 0 where they are
+        complete.
+    """
+    known = store.made_from(cycle)
+    kept = None if known.votes <= AT_ONCE else store.last_figures(cycle)
+    if kept is None or kept[0].rule != known.rule:
+        return {**summary(store, cycle), "newer_votes": 0, "newer_pairs": 0}
+    newer = {"newer_votes": known.votes - kept[0].votes, "newer_pairs": known.pairs - kept[0].pairs}
+    return {"cycle": cycle, "store": str(store.path), **kept[1], **newer}
+
+
+def keep_up(store: Store, cycle: str) -> None:
+    """Keep the figures of a growing cycle, whenever its votes have grown by half since the last time: for `glance`."""
+    known, kept = store.made_from(cycle), store.last_figures(cycle)
+    if known.votes > max(AT_ONCE, 1.5 * (kept[0].votes if kept else 0)):
+        summary(store, cycle)
 
 
 def _work_out(store: Store, cycle: str) -> dict[str, Any]:
@@ -93,6 +119,9 @@ def show(console: Console, figures: dict[str, Any]) -> None:
     kept, pairs = figures["kept"], figures["pairs"]
     cost = f", {dollars(figures['cost_usd'])}" if figures["cost_usd"] is not None else ""
     per_pair = f" ({dollars(figures['cost_usd'] / kept)} per kept pair)" if figures["cost_usd"] and kept else ""
+    if figures.get("newer_votes"):
+        newer = f"{count(figures['newer_votes'])} votes came after these figures; 'consensus label' ends with all of them in"
+        console.print(f"[yellow]{newer}[/]")
     console.print(
         f"[bold]kept {count(kept)} of {count(pairs)} pairs ({percent(figures['retention'])})[/]{cost}{per_pair}"
     )

@@ -21,7 +21,7 @@ from labeling.limits import Budget, Pace
 from labeling.panel import Panel, PanelJudge
 from labeling.plan import Need, Work, needs, open_work
 from labeling.rubric import Rubric
-from labeling.watching import watched
+from labeling.watching import summarised, watched
 
 USUAL_PROMPT = 1500  # tokens; only the order of judges depends on it
 
@@ -137,7 +137,10 @@ async def ask(
                 seed=cycle.cycle.seed,
             )
             totals, pairs = errand.totals, errand.pairs
-            async with watched(labeler, cycle.store, errand.payer, console, totals=totals, tasks=pairs):
+            async with (
+                watched(labeler, cycle.store, errand.payer, console, totals=totals, tasks=pairs),
+                summarised(store, cycle.name),
+            ):
                 return await labeler.run(errand.work(reader, panel.judges))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from rich.console import Console
@@ -38,8 +39,13 @@ def open_drawings(store: Store, cycle: Cycle, generation: Generation) -> Iterato
 def priced(store: Store, cycle: Cycle) -> Need:
     """What is still to be drawn, and what it costs; no call, no key."""
     generation = generation_of(cycle)
+    return price_of(open_drawings(store, cycle, generation), cycle, generation)
+
+
+def price_of(drawings: Iterable[Drawing], cycle: Cycle, generation: Generation) -> Need:
+    """What these drawings cost; no call, no key."""
     generator, need = Generator(cycle, generation), Need(generation.label)
-    for drawing in open_drawings(store, cycle, generation):
+    for drawing in drawings:
         draws = drawing.wave()
         request, reply = generator.tokens(drawing.prompt, draws[0])
         need.calls += len(draws)
@@ -52,26 +58,70 @@ def priced(store: Store, cycle: Cycle) -> Need:
     return need
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What is to be drawn, and from which model.
+
+    Attributes:
+        cycle: completions are stored under its name.
+        payer: the name of the cycle whose budget this is; its own unless it is a side run of another.
+        work: the open drawings, read from the store.
+        total, before: draws in all, and those that were answered before.
+        prompts: how many there are in all.
+    """
+
+    cycle: Cycle
+    payer: str
+    generation: Generation
+    work: Callable[[Store], Iterable[Drawing]]
+    total: int
+    before: int
+    prompts: int
+
+
 async def run(store: Store, cycle: Cycle, *, console: Console, max_cost: float | None = None) -> Outcome:
     """Draw everything that is still open, then form the pairs of the prompts that are done.
-
-    The first interrupt lets what is in flight finish, the second one drops it.
 
     Args:
         max_cost: US dollars for everything that the cycle ever asks.
     Raises:
-        UsageError: the model has no key, `max_cost` is given and it has no price, or the cycle's completions were drawn
-            differently.
+        UsageError: as `draw`, or the cycle's completions were drawn differently.
     """
-    generation, prompts, reader = generation_of(cycle), Prompts(store), store.twin()
+    generation, prompts = generation_of(cycle), Prompts(store)
     prompts.begin(cycle.name, generation)
+    there = prompts.drawn(cycle.name)
+    draws = Draws(
+        cycle=cycle,
+        payer=cycle.name,
+        generation=generation,
+        work=lambda reader: open_drawings(reader, cycle, generation),
+        total=there.prompts * generation.n,
+        before=there.completions,
+        prompts=there.prompts,
+    )
+    outcome = await draw(store, draws, console=console, max_cost=max_cost)
+    form_pairs(store, cycle, settled=outcome.complete)
+    return outcome
+
+
+async def draw(store: Store, draws: Draws, *, console: Console, max_cost: float | None = None) -> Outcome:
+    """Draw everything that is open; completions and failures are in the store when it returns.
+
+    The first interrupt lets what is in flight finish, the second one drops it.
+
+    Args:
+        max_cost: US dollars for everything that the payer's cycle ever asks.
+    Raises:
+        UsageError: the model has no key, or `max_cost` is given and it has no price.
+    """
+    cycle, generation, prompts, reader = draws.cycle, draws.generation, Prompts(store), store.twin()
     async with Generator(cycle, generation) as generator:
         if max_cost is not None and generator.price is None:
             raise UsageError(
                 f"--max-cost needs a price, and litellm knows none for {generation.label}; "
-                "give it under 'generation:', e.g. price: {input: 0.15, output: 0.6} (US dollars per million tokens)"
+                f"give it in the cycle file, e.g. price: {{input: 0.15, output: 0.6}} (US dollars per million tokens)"
             )
-        budget = Budget(max_cost, store.spent(cycle.name) + Batches(store).reserved(cycle.name))
+        budget = Budget(max_cost, store.spent(draws.payer) + Batches(store).reserved(draws.payer))
         writer = Writer[Completion | Failure[Draw]](
             lambda batch: prompts.add(cycle.name, generation.config_hash, batch)
         )
@@ -84,12 +134,9 @@ async def run(store: Store, cycle: Cycle, *, console: Console, max_cost: float |
                 max_attempts=cycle.limits.max_attempts,
                 seed=cycle.cycle.seed,
             )
-            there = prompts.drawn(cycle.name)
-            totals = {generation.label: (there.prompts * generation.n, there.completions)}
-            async with watched(labeler, cycle.store, cycle.name, console, totals=totals, tasks=there.prompts):
-                outcome = await labeler.run(open_drawings(reader, cycle, generation))
-    form_pairs(store, cycle, settled=outcome.complete)
-    return outcome
+            totals = {generation.label: (draws.total, draws.before)}
+            async with watched(labeler, cycle.store, draws.payer, console, totals=totals, tasks=draws.prompts):
+                return await labeler.run(draws.work(reader))
 
 
 def form_pairs(store: Store, cycle: Cycle, *, settled: bool) -> int:

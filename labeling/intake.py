@@ -12,6 +12,7 @@ from consensus.cycle import Cycle
 from consensus.nouns import Pair, Vote
 from consensus.outcomes import Outcome, add_outcomes
 from consensus.store import Store
+from consensus.summary import AT_ONCE, keep_up, summary
 from labeling.outcomes import OutcomeReader
 from labeling.pairs import numbered_pairs, short
 from labeling.recorded import OtherJudge, read_votes
@@ -141,7 +142,7 @@ def ingest_votes(store: Store, cycle: Cycle, file: Path, rubric: str) -> Intake:
     Raises:
         UsageError: the file as a whole cannot be read.
     """
-    intake = Intake(file, "votes")
+    intake, unseen = Intake(file, "votes"), 0
     recorded = {judge.label: judge.config_hash(rubric) for judge in cycle.judges if not judge.called}
     for rows in _batches(read_votes(file, judges=recorded, pairs=store.known_pairs(cycle.name))):
         votes: list[Vote] = []
@@ -153,8 +154,14 @@ def ingest_votes(store: Store, cycle: Cycle, file: Path, rubric: str) -> Intake:
                     intake.other_judges[judge] += 1
                 case _:
                     intake.refused.append(row)
+        new = store.add_recorded(cycle.name, recorded, votes)
         intake.read += len(votes)
-        intake.new += store.add_recorded(cycle.name, recorded, votes)
+        intake.new += new
+        unseen += new
+        if unseen > AT_ONCE:  # `status` shows these if the rest never comes
+            keep_up(store, cycle.name)
+            unseen = 0
+    summary(store, cycle.name)  # and answers from this one otherwise
     return intake
 
 

@@ -16,7 +16,7 @@ from consensus.prompts import Prompt
 from consensus.store import Store
 from labeling.traces.reading import Reading, read_traces
 from labeling.traces.redact import Redactor
-from labeling.traces.sample import Design, Drawn, Sample, sample
+from labeling.traces.sample import Design, Drawn, Sample, Unfit, sample
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ def ingest_traces(
         UsageError: a file as a whole cannot be read, the sample cannot be drawn so, or the cycle has completions for another.
     """
     reading, redactor = Reading(), Redactor(cycle.input.redact)
-    traces = list(read_traces(files, reading, {**cycle.input.trace_columns, **(columns or {})}))
+    traces = read_traces(files, reading, {**cycle.input.trace_columns, **(columns or {})})
     try:
         drawn = sample(traces, design_of(cycle))
-    except ValueError as error:
+    except Unfit as error:
         raise UsageError(f"input.prompts: {error}") from None
     prompts = merged(redactor.prompt(_prompt(one, drawn.design)) for one in drawn.drawn)
     about = {

@@ -13,8 +13,12 @@ from typing import Any
 from rich.console import Console
 
 from consensus.live import Live
+from consensus.store import Store
+from consensus.summary import keep_up
 from labeling.labeler import Labeler
 from labeling.progress import Progress
+
+SUMMARISE_EVERY_S = 20.0
 
 
 @asynccontextmanager
@@ -47,6 +51,25 @@ async def watched(
         with suppress(asyncio.CancelledError):
             await shown
         live.remove()
+
+
+@asynccontextmanager
+async def summarised(store: Store, cycle: str) -> AsyncIterator[None]:
+    """Keep the figures of a long run from time to time, so that `status` answers at once even if the run is killed."""
+    reader = store.twin()
+
+    async def keep() -> None:
+        while True:
+            await asyncio.sleep(SUMMARISE_EVERY_S)
+            await asyncio.to_thread(keep_up, reader, cycle)
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeping
 
 
 @contextmanager

@@ -13,8 +13,34 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("litellm", "duckdb", "torch", "pydantic", "pyarrow", "numpy", "aiohttp", "jinja2", "vl_convert")
-COMMANDS = ("ingest", "generate", "label", "export", "status", "init", "doctor", "simulate", "demo", "report")
+HEAVY = (
+    "litellm",
+    "duckdb",
+    "torch",
+    "transformers",
+    "datasets",
+    "pydantic",
+    "pyarrow",
+    "numpy",
+    "aiohttp",
+    "jinja2",
+    "vl_convert",
+)
+COMMANDS = (
+    "ingest",
+    "generate",
+    "label",
+    "export",
+    "train",
+    "status",
+    "init",
+    "doctor",
+    "simulate",
+    "demo",
+    "report",
+    "evaluate",
+    "gate",
+)
 
 
 def imported_by(*words):

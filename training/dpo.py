@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from training.model import cache_folder
+
 if TYPE_CHECKING:
     from consensus.sections.training import Training
     from training.model import Loaded
@@ -104,4 +106,8 @@ def fit(
             longer than `max_length`, or the completion of a row has no tokens.
         TrainingFailed: the loss is not a number (with the pair ids of the batch), or memory ran out (with what to change).
     """
-    raise NotImplementedError
+    from training.trainer import train_adapter
+
+    return train_adapter(
+        loaded, train, held_out, settings, folder, on_step=on_step, resume=resume, cache=cache or cache_folder()
+    )

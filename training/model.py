@@ -70,9 +70,11 @@ def load(
     with _missing_packages_said():
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils.logging import disable_progress_bar
 
     from training.hardware import hardware
 
+    disable_progress_bar()
     source = _source(model, cache or cache_folder())
     machine = hardware()
     wide = precision == "fp32" or (precision == "auto" and not machine.bf16)
@@ -107,6 +109,11 @@ def cache_folder() -> Path:
     else:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "judge-consensus"
+
+
+def source(model: str) -> str:
+    """What other programs load as this model: a hub's name, or a folder with config and safetensors, converted if need be."""
+    return _source(model, cache_folder())
 
 
 @contextmanager

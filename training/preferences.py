@@ -6,7 +6,7 @@ Nothing here reads a text but the prompts, which the split compares; `training/r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,6 +99,7 @@ class Plan:
         left_out: pairs that are not in the table, with the reason.
         by_people: pairs whose chosen side is a person's.
         overruled: kept pairs whose chosen side is not the panel's.
+        sizes: per policy that is possible, pairs to train on and pairs held out.
         prompts, groups, largest: prompts; groups of near-duplicates that stay together; prompts in the largest of them.
         digest: of everything that decides the rows.
     """
@@ -110,6 +111,7 @@ class Plan:
     left_out: pa.Table
     by_people: int
     overruled: int
+    sizes: Mapping[str, tuple[int, int]]
     prompts: int
     groups: int
     largest: int
@@ -137,26 +139,42 @@ def plan(store: Store, cycle: Cycle) -> Plan:
     prompt_held_out, of_prompt, figures = _held_out(store, table, settings.validation, settings.near)
     held_out = prompt_held_out[of_prompt]
     likelier = sides(found, among=~held_out)
-    policy: Policy = "soft" if settings.policy == "soft" and likelier.calibrated else "hard"
-    choice = choose(found, table["reason"].to_pylist(), likelier, policy=policy, people_first=settings.gold)
-    decided = (found.kept & np.isin(found.label, (A, B))) | (np.isin(found.votes.gold, (A, B)) & settings.gold)
-    untestable = held_out & (choice.side != 0) & ~decided
-    why = np.where(untestable, NO_LABEL, choice.why)
-    used = np.flatnonzero((choice.side != 0) & ~untestable)
+    possible: list[Policy] = ["hard", "soft"] if likelier.calibrated else ["hard"]
+    reasons = table["reason"].to_pylist()
+    choices = {
+        policy: _testable(
+            choose(found, reasons, likelier, policy=policy, people_first=settings.gold), found, held_out, settings.gold
+        )
+        for policy in possible
+    }
+    policy: Policy = settings.policy if settings.policy in choices else "hard"
+    choice = choices[policy]
+    used = np.flatnonzero(choice.side)
     used = used[np.argsort(np.asarray(table["row"])[used], kind="stable")]
     chosen = _rows(table, used, choice, found, held_out)
-    gone = np.flatnonzero(why != "")
+    gone = np.flatnonzero(choice.side == 0)
     return Plan(
         cycle=cycle.name,
         policy=policy,
         because=_because(settings.policy, likelier),
         table=chosen,
-        left_out=pa.table({"pair_id": table["pair_id"].take(gone), "reason": pa.array(why[gone], pa.string())}),
+        left_out=pa.table({"pair_id": table["pair_id"].take(gone), "reason": pa.array(choice.why[gone], pa.string())}),
         by_people=int((np.isin(found.votes.gold[used], (A, B)) & settings.gold).sum()),
         overruled=int((found.kept[used] & (found.label[used] != choice.side[used])).sum()),
+        sizes={
+            name: (int((one.side[~held_out] != 0).sum()), int((one.side[held_out] != 0).sum()))
+            for name, one in choices.items()
+        },
         digest=_digest(chosen, table["content_hash"].take(used)),
         **figures,
     )
+
+
+def _testable(choice: Choice, found: CycleVotes, held_out: Bools, people_first: bool) -> Choice:
+    """Without the pairs that are held out and have no verdict, the panel's or a person's: a test against a guess is none."""
+    decided = (found.kept & np.isin(found.label, (A, B))) | (people_first & np.isin(found.votes.gold, (A, B)))
+    guess = held_out & (choice.side != 0) & ~decided
+    return Choice(np.where(guess, 0, choice.side), choice.p, np.where(guess, NO_LABEL, choice.why))
 
 
 def _held_out(store: Store, table: pa.Table, share: float, near: float | None) -> tuple[Bools, Ints, dict[str, int]]:
@@ -222,3 +240,14 @@ def _digest(chosen: pa.Table, content: Any) -> str:
         total.update(np.packbits(np.asarray(chosen[name])).tobytes())
     total.update(np.round(np.asarray(chosen["p_chosen"]) * 1e4).astype("<i4").tobytes())
     return total.hexdigest()
+
+
+def held_out_pairs(store: Store, cycle: Cycle) -> list[str]:
+    """One pair of each prompt that is held out, the first of it in the order they came, whether it has a label or not."""
+    from consensus.preference_store import facts
+
+    table = facts(store, cycle.name)
+    prompt_held_out, of_prompt, _ = _held_out(store, table, cycle.training.validation, cycle.training.near)
+    _, first = np.unique(of_prompt, return_index=True)
+    chosen = np.sort(first[prompt_held_out])
+    return [str(pair_id) for pair_id in table["pair_id"].take(chosen).to_pylist()]

@@ -36,12 +36,14 @@ class Counts:
 
     Attributes:
         left_out: per reason (see `preferences.WHY`) how many pairs; which, is in `left_out.jsonl`.
-        longest: tokens of the longest row that is in, by the side it needs most; 0 where none were counted.
+        tokens: of the rows to train on, each the prompt with its longer completion; 0 where they were not counted.
+        longest: of a row that is in.
     """
 
     train: int
     held_out: int
     left_out: Mapping[str, int]
+    tokens: int
     longest: int
 
 
@@ -62,7 +64,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     schema = _schema(PLAIN if plain(store, plan.cycle) else WITH_TOOLS)
     counts: Counter[str] = Counter(plan.left_out["reason"].to_pylist())
-    sizes, longest = [0, 0], 0
+    sizes, total, longest = [0, 0], 0, 0
     with (
         pa.OSFile(str(folder / TRAIN), "wb") as train_file,
         pa.OSFile(str(folder / HELD_OUT), "wb") as test_file,
@@ -91,8 +93,9 @@ def write(
                 chosen = rows.filter(pa.array(side & (why == "")))
                 out.write_table(chosen)
                 sizes[place] += len(chosen)
+            total += int(length[(why == "") & ~held_out].sum())
             longest = max(longest, int(length[why == ""].max(initial=0)))
-    return Counts(sizes[0], sizes[1], dict(counts), longest)
+    return Counts(sizes[0], sizes[1], dict(counts), total, longest)
 
 
 def dataset(file: Path) -> Any:

@@ -34,7 +34,7 @@ def status(cycle: Path, /, *overrides: str, compare: str | None = None, json: bo
     from consensus.live import Live
     from consensus.prompt_store import Prompts
     from consensus.store import Store
-    from consensus.summary import summary
+    from consensus.summary import glance
     from consensus.terminal import emit, out
 
     loaded = load(cycle, overrides)
@@ -44,7 +44,7 @@ def status(cycle: Path, /, *overrides: str, compare: str | None = None, json: bo
         with Store(loaded.store) as store:
             store.use_rule(loaded)
             batches = Batches(store).open(loaded.name)
-            figures = {**summary(store, loaded.name), "running": False, "batches": [_batch(batch) for batch in batches]}
+            figures = {**glance(store, loaded.name), "running": False, "batches": [_batch(batch) for batch in batches]}
             if (drawn := Prompts(store).drawn(loaded.name)).prompts:
                 figures["generation"] = asdict(drawn)
             if compare is not None:

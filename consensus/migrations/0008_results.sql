@@ -19,7 +19,8 @@ CREATE TABLE gates (               -- the gate's decisions; on the same results 
     look USMALLINT NOT NULL,       -- 1, 2, ...
     data_hash VARCHAR NOT NULL,    -- of the differences it rests on
     prompts UINTEGER NOT NULL,
-    critical DOUBLE NOT NULL,      -- z-value that the effect had to surpass; infinite where nothing was left to spend
+    critical DOUBLE,               -- standard errors that the effect had to surpass; null where no look was left
+    spent DOUBLE NOT NULL,         -- chance of promoting without an effect, over this look and those before it
     verdict VARCHAR NOT NULL,      -- promote, reject, inconclusive
     details JSON NOT NULL,         -- as --json prints it
     created_at TIMESTAMP NOT NULL

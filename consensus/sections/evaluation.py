@@ -2,14 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from consensus.sections.base import Misfit, Name, Section
+from consensus.sections.generation import Generation
 
 SOURCES = ("metric", "audit", "production")
 LIMITS = ("at_least", "at_most", "drop_at_most", "rise_at_most", "ratio_at_most")
+
+
+class Contestant(Generation):
+    """A checkpoint that answers held-out prompts; its name stands for its weights."""
+
+    word: ClassVar[str] = "checkpoint"
+
+    temperature: float | None = Field(default=0.0, ge=0, le=2, description="null asks without one")
+    n: int = Field(default=1, ge=1, le=1, description="one answer of each prompt")
+    production: bool = Field(default=False, description="always false: production's answer does not take part")
+    pairing: Literal["all"] = Field(default="all", description="always all: candidate against baseline")
+
+
+class Evaluation(Section):
+    """Whether a checkpoint is better than another: both answer held-out prompts, and the panel judges the answers."""
+
+    candidate: Contestant | None = Field(
+        default=None, description="the checkpoint in question; keys as under generation"
+    )
+    baseline: Contestant | None = Field(default=None, description="the checkpoint that it should beat")
+    prompts: int | None = Field(
+        default=None, ge=1, description="held-out prompts that both answer, drawn by a hash; by default all"
+    )
+    orders: Literal["one", "both"] = Field(
+        default="both", description="both: every judge sees both orders, and abstains where its two verdicts differ"
+    )
+    gold: Path | None = Field(
+        default=None,
+        description="people's answers on some of the judged pairs: the file of --review, with gold filled in",
+    )
+
+    @model_validator(mode="after")
+    def _two_of_them(self) -> Evaluation:
+        if (self.candidate is None) != (self.baseline is None):
+            missing = "candidate" if self.candidate is None else "baseline"
+            raise Misfit(f"a head to head needs both checkpoints; {missing!r} is missing", "evaluation")
+        if self.candidate and self.baseline and self.candidate.label == self.baseline.label:
+            raise Misfit(
+                f"both checkpoints are called {self.candidate.label!r}; give one of them a 'name'",
+                "evaluation",
+                "baseline",
+            )
+        if any(each and each.production for each in (self.candidate, self.baseline)):
+            raise Misfit("production's answer does not take part in a head to head", "evaluation")
+        return self
+
+    @property
+    def contestants(self) -> tuple[Contestant, ...]:
+        """Candidate and baseline; nobody without a head to head."""
+        return tuple(each for each in (self.candidate, self.baseline) if each)
 
 
 class Guard(Section):
@@ -46,11 +98,11 @@ class Guard(Section):
         for names, what in ((SOURCES, "says what is guarded"), (LIMITS, "is its limit")):
             given = [name for name in names if getattr(self, name) is not None]
             if len(given) != 1:
-                raise Misfit(f"a guard has exactly one of {', '.join(names)}, which {what}; this has {len(given)}")
+                raise ValueError(f"a guard has exactly one of {', '.join(names)}, which {what}; this has {len(given)}")
         if self.audit and self.limit not in ("at_least", "at_most"):
-            raise Misfit("an audit has no baseline: its guard takes at_least or at_most", self.limit)
+            raise ValueError("an audit has no baseline: its guard takes at_least or at_most")
         if self.by and not self.metric:
-            raise Misfit("only the evaluation's results have categories: 'by' goes with 'metric'", "by")
+            raise ValueError("only the evaluation's results have categories: 'by' goes with 'metric'")
         return self
 
     @property

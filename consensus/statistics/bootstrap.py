@@ -13,6 +13,7 @@ from consensus.statistics.clusters import Floats, cluster_sums, dealt
 from consensus.statistics.intervals import Interval
 
 MOST_UNDEFINED = 0.05
+_DRAW = 8  # the count of a kind in a multinomial costs as much as drawing so many clusters
 _EXACT = 13  # up to so many clusters all 2^13 sign patterns are cheaper than drawing
 
 
@@ -24,10 +25,12 @@ def bca(
     level: float = 0.95,
     resamples: int = 2000,
     n: int | None = None,
+    groups: int = 1000,
 ) -> Interval:
     """Bias-corrected and accelerated bootstrap interval for a function of totals, resampling whole clusters.
 
-    Above 1,000 clusters they are dealt at random into 1,000 groups, which are then resampled (see `clusters.dealt`).
+    Where the clusters are of few kinds (as with wins and losses), a resample is one multinomial draw of the kinds. Else, above
+    `groups` clusters, they are dealt at random into so many groups, which are then resampled (see `clusters.dealt`).
 
     Args:
         sums: what each cluster adds to the totals, shape [n_clusters, k], e.g. of `cluster_sums`.
@@ -36,6 +39,7 @@ def bca(
         rng: decides the resamples.
         level: in (0, 1).
         n: what to report as the interval's n; by default the number of clusters.
+        groups: more make the interval's width steadier (4.5 % relative standard error of the variance at 1,000), and take longer.
     Returns:
         The statistic of all clusters and its bounds. Where it is undefined, all is nan. The bounds are nan with fewer than two
         clusters; where leaving out one cluster, or more than 5 % of the resamples, leaves it undefined (fewer such resamples
@@ -51,12 +55,12 @@ def bca(
     told = len(rows) if n is None else n
     if not len(rows):
         return Interval(nan, nan, nan, told)
-    rows = dealt(rows, rng)
-    total = rows.sum(axis=0)
+    rows, times = _kinds(rows, min(len(rows), groups) // _DRAW) or _singly(dealt(rows, rng, groups))
+    total = times @ rows
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(statistic(total))
         without = statistic(total - rows)
-        drawn = statistic(_resampled(rows, resamples, rng)) if len(rows) > 1 else np.empty(0)
+        drawn = statistic(_resampled(rows, times, resamples, rng)) if times.sum() > 1 else np.empty(0)
     nothing = Interval(value, nan, nan, told)
     defined = drawn[~np.isnan(drawn)]
     if np.isnan(value) or np.isnan(without).any() or len(defined) < max(1.0, (1 - MOST_UNDEFINED) * resamples):
@@ -66,9 +70,9 @@ def bca(
     below = float(np.mean(defined < value - slack) + np.mean(np.abs(defined - value) <= slack) / 2)
     if np.ptp(defined) <= slack or not 0 < below < 1:
         return nothing
-    d = without.mean() - without
-    spread = float((d @ d) ** 1.5)
-    acceleration = float((d**3).sum()) / (6 * spread) if spread > 0 else 0.0
+    d = times @ without / times.sum() - without
+    spread = float((times @ d**2) ** 1.5)
+    acceleration = float(times @ d**3) / (6 * spread) if spread > 0 else 0.0
     bias, z = ndtri(below), ndtri(np.array([1 - level, 1 + level]) / 2)
     shrunk = 1 - acceleration * (bias + z)
     if shrunk.min() <= 0:
@@ -78,14 +82,31 @@ def bca(
     return Interval(value, float(low), float(high), told)
 
 
-def _resampled(rows: Floats, resamples: int, rng: Generator) -> Floats:
-    """Totals of resamples of n clusters: each cluster as often as it is drawn (multinomial), shape [resamples, k]."""
-    n, totals = len(rows), np.empty((resamples, rows.shape[1]))
-    some = max(1, 32_768 // n)  # as many at once as stay in the processor's cache: twice as fast as all together
+def _kinds(rows: Floats, most: int) -> tuple[Floats, Floats] | None:
+    """The distinct rows, and how often each is there; None where they are more than `most`."""
+    shadow = rows @ np.sqrt(np.arange(2, 2 + rows.shape[1]))  # sorts faster than rows; checked below
+    _, first, kind = np.unique(shadow, return_index=True, return_inverse=True)
+    if len(first) > most or not np.array_equal(rows[first][kind], rows):
+        return None
+    return rows[first], np.bincount(kind).astype(float)
+
+
+def _singly(rows: Floats) -> tuple[Floats, Floats]:
+    return rows, np.ones(len(rows))
+
+
+def _resampled(rows: Floats, times: Floats, resamples: int, rng: Generator) -> Floats:
+    """Totals of resamples of as many clusters as there are, shape [resamples, k]; row i stands for `times[i]` clusters."""
+    n, kinds, totals = int(times.sum()), len(rows), np.empty((resamples, rows.shape[1]))
+    some = max(1, 32_768 // kinds)  # as many at once as stay in the processor's cache: twice as fast as all together
     for start in range(0, resamples, some):
         size = min(some, resamples - start)
-        drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
-        totals[start : start + size] = np.bincount(drawn.ravel(), minlength=n * size).reshape(size, n) @ rows
+        if kinds < n:
+            counts = rng.multinomial(n, times / n, size=size)
+        else:  # the same, ten times as fast where every chance is 1/n
+            drawn = rng.integers(0, n, size=(size, n)) + n * np.arange(size)[:, None]
+            counts = np.bincount(drawn.ravel(), minlength=n * size).reshape(size, n)
+        totals[start : start + size] = counts @ rows
     return totals
 
 

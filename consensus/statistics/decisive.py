@@ -17,7 +17,7 @@ from consensus.statistics.estimate import Estimate, share_of
 from consensus.statistics.latent import Reliability
 from consensus.statistics.votes import ABSTAIN, TIE, A, B, Votes
 
-_NOT_ASKED = 9
+NOT_ASKED = 9  # in `Ballots.said`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,11 +29,13 @@ class Ballots:
             shape [n_pairs, n_judges].
         weight: inverse chance that all were asked, shape [n_pairs].
         cluster: shape [n_pairs].
+        pair: index of each row's pair among all pairs, shape [n_pairs].
     """
 
     said: Ints
     weight: Floats
     cluster: Ints
+    pair: Ints
 
     @classmethod
     def of(cls, planned: Votes, rule: Rule) -> Ballots:
@@ -43,23 +45,25 @@ class Ballots:
             planned: only those (`cycle_votes.CycleVotes.planned`).
         """
         shape = (planned.n_pairs, len(planned.judges), 2)
-        said = np.full(shape, _NOT_ASKED)
+        said = np.full(shape, NOT_ASKED)
         place = (planned.pair, planned.judge, np.where(planned.first, 0, 1))
         said[place] = planned.choice
         weight = np.zeros(planned.n_pairs)
         np.maximum.at(weight, planned.pair, planned.weight)
         orders = 2 if rule.both_orders else 1
-        answered = (said != _NOT_ASKED).sum(axis=2) == orders
-        one = np.where(said[..., 0] == _NOT_ASKED, said[..., 1], said[..., 0])
+        answered = (said != NOT_ASKED).sum(axis=2) == orders
+        one = np.where(said[..., 0] == NOT_ASKED, said[..., 1], said[..., 0])
         if rule.both_orders:
             one = np.where(said[..., 0] == said[..., 1], one, ABSTAIN)
         asked = rule.per_pair or shape[1]
         whole = answered.sum(axis=1) == min(asked, shape[1])
-        return cls(np.where(answered, one, _NOT_ASKED)[whole], weight[whole], planned.cluster[whole])
+        return cls(
+            np.where(answered, one, NOT_ASKED)[whole], weight[whole], planned.cluster[whole], np.flatnonzero(whole)
+        )
 
     def decides(self, judge: int, rule: Rule) -> Estimate:
         """Share of the judge's pairs whose label would be another one (another side, or lost, or won) without its vote."""
-        seen = self.said[:, judge] != _NOT_ASKED
+        seen = self.said[:, judge] != NOT_ASKED
         a, b, tie = ((self.said == kind) for kind in (A, B, TIE))
         label = majority(a.sum(axis=1), b.sum(axis=1), tie.sum(axis=1), rule)
         a, b, tie = (np.delete(kind, judge, axis=1) for kind in (a, b, tie))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, nan, sqrt
+from math import isnan, log, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,7 +38,7 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
         clusters, or where all rows have the same half credit, the bounds are nan; without rows the value is too.
     Raises:
         ValueError: rows, clusters and weights differ in number, or a weight is negative or not finite.
-    Source: Wilson 1927 at n_eff = p(1-p)/se^2, se^2 the cluster-robust variance of a ratio (Cameron & Miller 2015).
+    Source: Wilson 1927 at n_eff = p(1-p)/se^2, se^2 the cluster-robust variance of a ratio (Cameron & Miller 2015, CR0).
     """
     y = np.asarray(right, dtype=float)
     w = _weights(weights, len(y))
@@ -56,7 +56,9 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
         kish = float(sums[:, 1].sum() ** 2 / (sums[:, 1] @ sums[:, 1]))
         far = min(1.0, -log(1 - level) / kish)
         return Interval(0.0, 0.0, far, n) if p < 0.5 else Interval(1.0, 1 - far, 1.0, n)
-    variance = _variance(sums)
+    # Without mean_interval's factor G / (G - 1): where every row is its own cluster, n_eff is n, as Wilson has it. With the factor
+    # it covers .97 at 28 prompts and a rate of .95.
+    variance = _variance(sums) * (len(sums) - 1) / len(sums)
     n_eff = p * (1 - p) / variance if variance > 0 else float(n)
     z = _t(len(sums) - 1, level)
     middle = (p + z * z / (2 * n_eff)) / (1 + z * z / n_eff)
@@ -64,34 +66,67 @@ def wilson(right: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None =
     return Interval(p, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
-def mean_interval(
-    values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None = None, level: float = 0.95
-) -> Interval:
-    """Interval for a mean, e.g. of paired differences: t at the cluster-robust standard error.
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean and its cluster-robust standard error.
+
+    Attributes:
+        error: CR1; nan with fewer than two clusters, and where all values are equal: a spread that was never seen cannot be
+            estimated as none.
+        alone: what the error would be if every row were a cluster of its own; nan where `error` is.
+        n: rows of positive weight.
+        clusters: clusters with such a row.
+    """
+
+    value: float
+    error: float
+    alone: float
+    n: int
+    clusters: int
+
+    def interval(self, level: float = 0.95) -> Interval:
+        """Bounds by a t quantile with one degree of freedom less than there are clusters."""
+        if isnan(self.error):
+            return Interval(self.value, nan, nan, self.n)
+        half = _t(self.clusters - 1, level) * self.error
+        return Interval(self.value, self.value - half, self.value + half, self.n)
+
+
+def cluster_mean(values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None = None) -> Mean:
+    """A mean, e.g. of paired differences, and how sure it is with the rows of a cluster correlated.
 
     Args:
-        values: one number per row, shape [n]; the interval has the same unit.
+        values: one number per row, shape [n]; mean and error have the same unit.
         clusters, weights: as for `wilson`.
-        level: in (0, 1).
-    Returns:
-        Mean and bounds; `n` counts the rows of positive weight. Without rows all is nan. The bounds are nan with fewer than two
-        clusters, and where all values are equal: a spread that was never seen cannot be estimated as none.
     Raises:
         ValueError: as `wilson`.
-    Source: Cameron & Miller 2015, J. Human Resources 50(2), CR1 with G - 1 degrees of freedom.
+    Source: Cameron & Miller 2015, J. Human Resources 50(2), CR1.
     """
     y = np.asarray(values, dtype=float)
     w = _weights(weights, len(y))
     n = int(np.count_nonzero(w))
     if n == 0:
-        return Interval(nan, nan, nan, 0)
+        return Mean(nan, nan, nan, 0, 0)
     mean = float(w @ y) / float(w.sum())
-    sums = cluster_sums(np.stack([w * (y - mean), w], axis=1), clusters)
+    residual = w * (y - mean)
+    sums = cluster_sums(np.stack([residual, w], axis=1), clusters)
     sums = sums[sums[:, 1] > 0]
     if len(sums) < 2 or np.ptp(y[w > 0]) == 0:
-        return Interval(mean, nan, nan, n)
-    half = _t(len(sums) - 1, level) * sqrt(_variance(sums))
-    return Interval(mean, mean - half, mean + half, n)
+        return Mean(mean, nan, nan, n, len(sums))
+    alone = sqrt(_variance(np.stack([residual, w], axis=1)[w > 0]))
+    return Mean(mean, sqrt(_variance(sums)), alone, n, len(sums))
+
+
+def mean_interval(
+    values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike | None = None, level: float = 0.95
+) -> Interval:
+    """Interval for a mean: t at the cluster-robust standard error; arguments as for `cluster_mean`.
+
+    Returns:
+        Mean and bounds; `n` counts the rows of positive weight. Without rows all is nan; the bounds are nan where there is no
+        error.
+    """
+    return cluster_mean(values, clusters, weights=weights).interval(level)
 
 
 def clopper_pearson(k: int, n: int, *, level: float = 0.95) -> Interval:

@@ -1,4 +1,4 @@
-"""How many pairs and repeats an audit needs, before a call is made."""
+"""How many pairs and repeats an audit needs, and how many items a comparison, before a call is made."""
 
 from __future__ import annotations
 
@@ -91,6 +91,50 @@ def disagreement_error(pairs: int, repeats: int, *, a: float = 7.1, b: float = 1
     within = (2 * (repeats - 2) * (pq - 4 * pq2) + 2 * pq - 4 * pq2) * 2 / (repeats * (repeats - 1))
     between = 4 * (pq2 - pq**2)
     return sqrt(effect * (within + between) / pairs)
+
+
+def paired_items(
+    effect: float, *, discordance: float = 0.2, power: float = 0.8, level: float = 0.95, design: float = 1.0
+) -> int:
+    """Items on which two checkpoints must be compared to find a difference of this size with this power.
+
+    Args:
+        effect: difference of the two shares of right items, not 0.
+        discordance: share of items on which exactly one of the two is right, at least `abs(effect)`.
+        power: chance that the two-sided interval of `level` then leaves out 0.
+        design: design effect of items that share prompts, e.g. of `design_effect`.
+    Raises:
+        ValueError: no effect, or one larger than the discordance.
+    Source: Connor 1987, Biometrics 43 (McNemar's test), with the variance at the effect.
+    """
+    if not 0 < abs(effect) <= discordance <= 1:
+        raise ValueError(
+            f"an effect of {effect} with {discordance} of the items discordant: the effect is not 0, and no larger than that"
+        )
+    z = _z(level) + float(ndtri(power))
+    return ceil(design * z * z * (discordance - effect * effect) / (effect * effect))
+
+
+def detectable_effect(error: float, *, critical: float, power: float = 0.8) -> float:
+    """The true difference that is found with this power, where one is found if it surpasses `critical` standard errors.
+
+    Args:
+        error: standard error of the difference, with prompts as clusters where items share them; the effect has its unit.
+    """
+    return (critical + float(ndtri(power))) * error
+
+
+def prompts_to_detect(effect: float, *, error: float, prompts: int, critical: float, power: float = 0.8) -> int:
+    """Prompts needed to find a true difference of this size, from the standard error that so many prompts gave.
+
+    Args:
+        effect: above 0, in the unit of `error`.
+    Raises:
+        ValueError: no effect.
+    """
+    if not effect > 0:
+        raise ValueError(f"no number of prompts finds an effect of {effect}")
+    return ceil(prompts * (detectable_effect(error, critical=critical, power=power) / effect) ** 2)
 
 
 def _z(level: float) -> float:

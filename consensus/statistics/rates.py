@@ -28,3 +28,23 @@ def accuracy(votes: Votes, cells: Cells) -> Estimate:
     return share_of(
         cells.cluster, cells.once * right, cells.once * decided, reason="no decided vote on a pair with gold"
     )
+
+
+def true_share(seen: float, *, specificity: float, sensitivity: float) -> float:
+    """The share of wins behind the share that an imperfect judge sees, its two kinds of errors being known exactly.
+
+    Only for comparison with other work: wider than people's word alone, and wrong where the errors differ between the checkpoints
+    that are compared. Use `corrected.corrected_mean`.
+
+    Args:
+        seen: share that the judge calls wins, in [0, 1].
+        specificity, sensitivity: chances that it calls a loss a loss, and a win a win; together above 1.
+    Returns:
+        Not cut off at 0 or 1, beyond which the errors cannot be as stated.
+    Raises:
+        ValueError: the judge does no better than chance.
+    Source: Rogan & Gladen 1978, Am. J. Epidemiol. 107.
+    """
+    if not specificity + sensitivity > 1:
+        raise ValueError(f"specificity {specificity} and sensitivity {sensitivity} are no better than chance")
+    return (seen + specificity - 1) / (specificity + sensitivity - 1)

@@ -56,7 +56,6 @@ def limits(text: str, axes: Sequence[str] = ()) -> list[Limit]:
         UsageError: it is none, or names a figure that does not exist.
     """
     found = []
-    names = [*JUDGE, *PANEL, *(f"score_{axis}" for axis in axes)]
     for part in text.split(","):
         match = _LIMIT.fullmatch(part)
         if match is None:
@@ -65,25 +64,26 @@ def limits(text: str, axes: Sequence[str] = ()) -> list[Limit]:
                 "e.g. repeat_flip>0.2,alpha<0.4"
             )
         name, sign, number, percent = match.groups()
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"figures are: {', '.join(names)}"
-            raise UsageError(f"--fail-on: there is no figure {name[:60]!r}; {hint}")
+        refuse_unknown(name, axes, "--fail-on")
         found.append(Limit(name, sign == ">", float(number) / (100 if percent else 1)))
     return found
 
 
-def judged(audit: Audit, gate: Sequence[Limit]) -> list[Ruling]:
-    """What the limits say of every figure they name: of each judge, or of the panel."""
-    return [
-        _ruling(limit, judge, each)
-        for limit in gate
-        for judge, each in _figures(audit, limit.name)
-        if _worth_saying(limit, each)
-    ]
+def refuse_unknown(name: str, axes: Sequence[str], where: str) -> None:
+    """Every figure has a name.
+
+    Raises:
+        UsageError: this is none of them.
+    """
+    names = [*JUDGE, *PANEL, *(f"score_{axis}" for axis in axes)]
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]!r}?" if close else f"figures are: {', '.join(names)}"
+        raise UsageError(f"{where}: there is no figure {name[:60]!r}; {hint}")
 
 
-def _figures(audit: Audit, name: str) -> Iterator[tuple[str | None, Figure]]:
+def figures(audit: Audit, name: str) -> Iterator[tuple[str | None, Figure]]:
+    """A figure of the panel (None) and of every judge that has it."""
     if name in audit.panel.figures:
         yield None, audit.panel[name]
     for judge in audit.judges:
@@ -91,12 +91,27 @@ def _figures(audit: Audit, name: str) -> Iterator[tuple[str | None, Figure]]:
             yield judge.judge, judge[name]
 
 
+def sized(each: Figure) -> tuple[float, float, float]:
+    """Value and bounds; of a figure of which the size counts, its size."""
+    if each.name not in TWO_SIDED:
+        return each.value, each.low, each.high
+    return abs(each.value), max(0.0, each.low, -each.high), max(each.high, -each.low)
+
+
+def judged(audit: Audit, gate: Sequence[Limit]) -> list[Ruling]:
+    """What the limits say of every figure they name: of each judge, or of the panel."""
+    return [
+        _ruling(limit, judge, each)
+        for limit in gate
+        for judge, each in figures(audit, limit.name)
+        if _worth_saying(limit, each)
+    ]
+
+
 def _safe(limit: Limit, each: Figure) -> float:
     """The bound that must be beyond the limit; of a count, which has no interval, the value."""
     if each.bounded:
-        low, high = each.low, each.high
-        if limit.name in TWO_SIDED:
-            low, high = max(0.0, low, -high), max(high, -low)
+        _, low, high = sized(each)
         return low if limit.above else high
     return float("nan") if each.reason else each.value
 

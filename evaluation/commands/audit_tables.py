@@ -112,7 +112,7 @@ def _steadiness(console: Console, judges: Sequence[JudgeAudit]) -> None:
         for judge in _worst(asked, lambda judge: judge["disagreement"].value)
     ]
     titles = ["judge", "two calls differ", "repeat flips", "median flips", "above 40 %", "flips 0→50 %", "n"]
-    _table(console, "Asked the same again", titles, rows)
+    table(console, "Asked the same again", titles, rows)
     _say(
         console,
         "[dim]two calls differ: chance that identical calls disagree; repeat flips: rulings that are not the commonest; "
@@ -134,7 +134,7 @@ def _order(console: Console, judges: Sequence[JudgeAudit]) -> None:
         for judge in _worst(asked, lambda judge: abs(judge["position_bias"].value))
     ]
     titles = ["judge", "position bias", "2nd │ 1st", "same in both orders", "order alone", "McNemar p", "fairness"]
-    _table(console, "The order swapped", titles, rows)
+    table(console, "The order swapped", titles, rows)
     _say(
         console,
         "[dim]position bias: points beyond 50 % for the completion shown first; order alone: points by which swapping the "
@@ -151,7 +151,7 @@ def _habits(console: Console, judges: Sequence[JudgeAudit]) -> None:
         [judge.judge, *_cells(judge, *names)]
         for judge in _worst(judges, lambda judge: -judge["accuracy"].value if known else judge["abstention"].value)
     ]
-    _table(console, "Right or wrong, and what it likes", titles, rows)
+    table(console, "Right or wrong, and what it likes", titles, rows)
     people = judges[0]["gold_longer_share"]
     said = f" (people: {shown(people, 'share')})" if people.defined else ""
     _say(
@@ -166,14 +166,14 @@ def _scores(console: Console, judges: Sequence[JudgeAudit]) -> None:
     if names:
         rows = [[judge.judge, *(shown(judge[name], "number") for name in names)] for judge in judges]
         titles = ["judge", *(name.removeprefix("score_") for name in names)]
-        _table(console, "Correlation of the verdict with the scores on each axis", titles, rows)
+        table(console, "Correlation of the verdict with the scores on each axis", titles, rows)
 
 
 def _calls(console: Console, judges: Sequence[JudgeAudit]) -> None:
     names = ("failure", "latency", "cost")
     if any(judge[name].defined for judge in judges for name in names):
         rows = [[judge.judge, count(judge.votes), *_cells(judge, *names)] for judge in judges]
-        _table(console, "Calls", ["judge", "votes", *(JUDGE[name].title for name in names)], rows)
+        table(console, "Calls", ["judge", "votes", *(JUDGE[name].title for name in names)], rows)
 
 
 def _panel(console: Console, panel: PanelAudit) -> None:
@@ -182,7 +182,7 @@ def _panel(console: Console, panel: PanelAudit) -> None:
         for name, each in panel.figures.items()
         if each.defined
     ]
-    _table(console, "The panel", ["", "", ""], rows, left=(0, 2), head=False)
+    table(console, "The panel", ["", "", ""], rows, left=(0, 2), head=False)
 
 
 def _agreement(console: Console, judges: Sequence[JudgeAudit], panel: PanelAudit) -> None:
@@ -199,9 +199,9 @@ def _agreement(console: Console, judges: Sequence[JudgeAudit], panel: PanelAudit
             rows.append([label, *("" if c is None or not c.defined else f"{100 * c.value:.0f}" for c in cells)])
     decides = [shown(panel.decisive[name], "share") for name in names]
     titles = ["agreement, %", *(str(number) for number in range(1, len(names) + 1))]
-    _table(console, "Who agrees with whom", titles, rows)
+    table(console, "Who agrees with whom", titles, rows)
     rows = [[name, text] for name, text in zip(names, decides, strict=True)]
-    _table(console, "Whose vote decides", ["judge", "label would change without it"], rows)
+    table(console, "Whose vote decides", ["judge", "label would change without it"], rows)
 
 
 def _labels(console: Console, panel: PanelAudit) -> None:
@@ -275,7 +275,7 @@ def _cells(judge: JudgeAudit, *names: str) -> list[str]:
     return [_cell(judge, name) for name in names]
 
 
-def _table(
+def table(
     console: Console, title: str, titles: Row, rows: Sequence[Row], *, left: Sequence[int] = (0,), head: bool = True
 ) -> None:
     """A table with as many columns as fit; those that do not, and empty ones, are left out, and named if they were not empty."""

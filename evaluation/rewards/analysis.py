@@ -5,7 +5,7 @@ A reward accuracy means nothing by itself: it stands beside that of a scorer tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import nan
 from typing import Any
@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 
 from consensus.statistics.clusters import Floats, Ints
-from consensus.statistics.estimate import Bools
 from consensus.statistics.intervals import Interval, mean_interval, wilson
-from consensus.statistics.multiple import holm, share_p
+from consensus.statistics.multiple import share_p
 from evaluation.audit.figures import of_interval
-from evaluation.audit.result import Figure
+from evaluation.parts import LEVEL, NO_CATEGORY, Part, parts
 from evaluation.rewards.table import HeldOut
 
-LEVEL = 0.95
 LENGTHS = ("half as long or less", "shorter", "about as long", "longer", "twice as long or more")
 """Buckets by how long the better completion is beside the worse one, in tokens; `EDGES` are the ratios between them."""
 EDGES = (0.5, 0.8, 1.25, 2.0)
@@ -36,35 +34,14 @@ SAYS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some of the pairs.
-
-    Attributes:
-        name: `all`, `gold`, `labels`, a category, or a bucket of length.
-        pairs, prompts: how many.
-        figures: by name, see `SAYS`; those of one of several parts hold for all of them together (see `parts`).
-        p: that its accuracy is a coin's, by Holm's method over the parts it stands beside; nan where undefined.
-    """
-
-    name: str
-    pairs: int
-    prompts: int
-    figures: Mapping[str, Figure]
-    p: float = nan
-
-    def __getitem__(self, name: str) -> Figure:
-        return self.figures[name]
-
-
-@dataclass(frozen=True, slots=True)
 class Rewards:
     """Rewards of a checkpoint against its base on held-out pairs.
 
     Attributes:
         checkpoint: whose.
-        all: every pair, judged by people's gold where there is gold and by the panel's label elsewhere.
+        all: every pair, judged by people's gold where there is gold and by the panel's label elsewhere; its figures are `SAYS`.
         gold: the pairs with gold alone; None without.
-        labels: every pair with a kept label, judged by it alone; None without.
+        labels: every pair with a label, judged by it alone; None without.
         categories, lengths: the parts of `all`.
         by_people, by_panel: the pairs of `all` by whose word is taken.
         undecided: pairs that were left out: nobody says which completion is better.
@@ -96,20 +73,25 @@ class Rewards:
 
 def analyse(table: HeldOut, checkpoint: str) -> Rewards:
     """All figures of a checkpoint's rewards; pure arithmetic."""
-    side = table.side
-    known = table.where(side != 0)
-    side = side[side != 0]
-    people, labelled = known.by_people, table.where(table.kept)
+    known = table.where(table.side != 0)
+    side, people, labelled = known.side, known.by_people, table.where(table.label != 0)
     return Rewards(
         checkpoint=checkpoint,
         all=part("all", known, side),
         gold=part("gold", known.where(people), side[people]) if people.any() else None,
-        labels=part("labels", labelled, np.ones(len(labelled.kept), np.int64)) if table.kept.any() else None,
-        categories=parts(known, side, [name or "none" for name in known.category], order=sorted),
-        lengths=parts(known, side, _length_names(known, side), order=lambda names: [n for n in LENGTHS if n in names]),
+        labels=part("labels", labelled, labelled.label) if len(labelled.label) else None,
+        categories=parts(
+            [name or NO_CATEGORY for name in known.category],
+            lambda name, rows, level: part(name, known.where(rows), side[rows], level=level),
+        ),
+        lengths=parts(
+            _length_names(known, side),
+            lambda name, rows, level: part(name, known.where(rows), side[rows], level=level),
+            order=lambda names: [name for name in LENGTHS if name in names],
+        ),
         by_people=int(people.sum()),
         by_panel=int((~people).sum()),
-        undecided=len(table.kept) - len(side),
+        undecided=len(table.label) - len(side),
     )
 
 
@@ -140,27 +122,6 @@ def part(name: str, table: HeldOut, side: Ints, *, level: float = LEVEL) -> Part
     }
     figures = {key: of_interval(key, each) for key, each in found.items()}
     return Part(name, len(right), len(set(table.prompt_ids)), figures, share_p(right, clusters))
-
-
-def parts(
-    table: HeldOut, side: Ints, names: Sequence[str], *, order: Callable[[set[str]], Sequence[str]]
-) -> tuple[Part, ...]:
-    """The pairs by name; none if all have the same.
-
-    The more parts, the likelier one of them strikes by chance. So their intervals are as wide as it takes for all of them together
-    to hold the truth at 95 % (Bonferroni), and their p-values are Holm's.
-    """
-    different = order(set(names))
-    if len(different) < 2:
-        return ()
-    level, of = 1 - (1 - LEVEL) / len(different), np.asarray(names, dtype=object)
-    rows: dict[str, Bools] = {name: np.asarray(of == name, dtype=np.bool_) for name in different}
-    found = [part(name, table.where(rows[name]), side[rows[name]], level=level) for name in different]
-    adjusted = holm([each.p for each in found])
-    return tuple(
-        Part(each.name, each.pairs, each.prompts, each.figures, float(p))
-        for each, p in zip(found, adjusted, strict=True)
-    )
 
 
 def coin(clusters: Sequence[str] | np.ndarray[Any, Any], *, level: float = LEVEL) -> Interval:

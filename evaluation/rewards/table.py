@@ -21,11 +21,10 @@ class HeldOut:
     Attributes:
         pair_ids, prompt_ids: of each pair.
         category: of each pair; None where the input names none.
-        chosen, rejected: implicit rewards of the two completions, beta (log pi - log ref) in nats, shape [n]; the panel chose the
-            first of them.
+        chosen, rejected: implicit rewards of the two completions, beta (log pi - log ref) in nats, shape [n].
         chosen_tokens, rejected_tokens: their lengths, shape [n].
-        kept: whether the panel's rule keeps the label, shape [n]; where not, `chosen` is only the side that leads.
-        gold: what people say: A (1) the chosen one is better, B (-1) the rejected one, TIE, or NO_GOLD, shape [n].
+        label: what the panel says: +1 the chosen one is better, -1 the rejected one, 0 no label is kept, shape [n].
+        gold: what people say: A (+1) the chosen one is better, B (-1) the rejected one, TIE, or NO_GOLD, shape [n].
     """
 
     pair_ids: tuple[str, ...]
@@ -35,7 +34,7 @@ class HeldOut:
     rejected: Floats
     chosen_tokens: Ints
     rejected_tokens: Ints
-    kept: Bools
+    label: Ints
     gold: Ints
 
     @classmethod
@@ -49,10 +48,10 @@ class HeldOut:
         chosen_tokens: ArrayLike,
         rejected_tokens: ArrayLike,
         category: Sequence[str | None] | None = None,
-        kept: ArrayLike | None = None,
+        label: ArrayLike | None = None,
         gold: ArrayLike | None = None,
     ) -> HeldOut:
-        """A table from whatever numpy can read; every label kept, no category and no gold unless given.
+        """A table from whatever numpy can read; labels for the chosen one, no category and no gold unless given.
 
         Raises:
             ValueError: columns of different lengths, a reward that is not finite, an unknown code of gold.
@@ -66,7 +65,7 @@ class HeldOut:
             rejected=np.asarray(rejected, dtype=float),
             chosen_tokens=np.asarray(chosen_tokens, dtype=np.int64),
             rejected_tokens=np.asarray(rejected_tokens, dtype=np.int64),
-            kept=np.ones(n, np.bool_) if kept is None else np.asarray(kept, dtype=np.bool_),
+            label=np.ones(n, np.int64) if label is None else np.asarray(label, dtype=np.int64),
             gold=np.full(n, NO_GOLD) if gold is None else np.asarray(gold, dtype=np.int64),
         )
         lengths = {name: len(getattr(table, name)) for name in cls.__dataclass_fields__}
@@ -77,8 +76,10 @@ class HeldOut:
             raise ValueError(
                 f"{int(bad.sum())} pairs have rewards that are no numbers, e.g. {pair_ids[int(bad.argmax())]}"
             )
-        if n and not (table.gold.min() >= -1 and table.gold.max() <= NO_GOLD):
-            raise ValueError("gold must be 1 (the chosen one), -1 (the rejected one), 0 (tie) or 2 (none)")
+        if n and not (table.gold.min() >= -1 and table.gold.max() <= NO_GOLD and abs(table.label).max() <= 1):
+            raise ValueError(
+                "gold and label must be 1 (the chosen one), -1 (the rejected one), 0, or for gold 2 (none)"
+            )
         return table
 
     def where(self, rows: Bools) -> HeldOut:
@@ -99,7 +100,6 @@ class HeldOut:
     def side(self) -> Ints:
         """+1 where the chosen completion is the better one, -1 where the rejected one is, shape [n].
 
-        By gold where there is gold, else by the label; 0 where nobody says: people call it a tie, or there is no gold and the label
-        is not kept.
+        By gold where there is gold, else by the label; 0 where nobody says: people call it a tie, or there is neither.
         """
-        return np.where(self.by_people, self.gold, np.where(self.gold == TIE, 0, self.kept.astype(np.int64)))
+        return np.where(self.by_people, self.gold, np.where(self.gold == TIE, 0, self.label))

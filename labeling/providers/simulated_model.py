@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from consensus.errors import UsageError
 from consensus.sections.endpoints import Endpoint
 from labeling.providers.simulated import Service, draw, text_hash
+from labeling.rubric import render
 
 _WORDS = (
     *("the", "order", "was", "sent", "today", "please", "check", "your", "account", "again", "we", "can"),
@@ -25,6 +26,12 @@ class Habits(Service):
     same: float = Field(default=0.1, ge=0, le=1, description="share of draws that say what others of the prompt say")
     calls: float = Field(default=0.3, ge=0, le=1, description="share of draws that call a tool, where there are any")
     words: int = Field(default=40, ge=1, le=10_000, description="mean length of an answer")
+    drafts: int = Field(
+        default=1,
+        ge=1,
+        le=100,
+        description="of so many drafts the best is the answer: it beats k times out of k + 1 a model with one",
+    )
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,11 @@ class SimulatedModel:
         return self.habits
 
     def message(self, messages: Sequence[Mapping[str, Any]], key: str, tools: Sequence[Any] = ()) -> dict[str, Any]:
-        """The answer to a conversation."""
+        """The answer to a conversation: the draft that is better where nobody knows better, see `World`."""
+        keys = [key, *(f"{key} {n}" for n in range(1, self.habits.drafts))]
+        return max((self._draft(messages, each, tools) for each in keys), key=lambda said: text_hash(render([said])))
+
+    def _draft(self, messages: Sequence[Mapping[str, Any]], key: str, tools: Sequence[Any]) -> dict[str, Any]:
         asked = text_hash(json.dumps(messages, sort_keys=True, default=str))
         usual = draw("same", self.name, asked, key) < self.habits.same
         drawn = (self.name, asked, "usual" if usual else key)

@@ -10,7 +10,7 @@ from consensus.sections.inputs import TRACE_COLUMNS
 from labeling.rows import Row
 from labeling.traces.names import PLAIN, Convention, Why
 from labeling.traces.tools import parsed
-from labeling.traces.trace import Found, Left, Outcome, Place, Raw, Trace, attempt, pick
+from labeling.traces.trace import Found, Left, Outcome, Place, Raw, Trace, attempt
 
 
 def is_batch(row: Row) -> bool:
@@ -26,7 +26,7 @@ class PlainReader:
     """
 
     def __init__(self, columns: Mapping[str, str]) -> None:
-        self._columns = columns
+        self._names = {name: (columns[name],) if name in columns else PLAIN[name] for name in TRACE_COLUMNS}
 
     def read(self, at: Place, row: Row) -> Iterator[Found]:
         """What became of a row."""
@@ -62,11 +62,14 @@ class PlainReader:
         """The columns that became fields, and the fields."""
         taken: set[str] = set()
         said: dict[str, Any] = {}
-        for field in TRACE_COLUMNS:
-            names = (self._columns[field],) if field in self._columns else PLAIN[field]
-            name = next((name for name in names if pick(row, [name]) is not None and name not in taken), None)
-            said[field] = row[name] if name else _inside(row, names[0])
-            taken |= {name} if name else set()
+        for field, names in self._names.items():
+            for name in names:
+                if row.get(name) not in (None, "") and name not in taken:
+                    said[field] = row[name]
+                    taken.add(name)
+                    break
+            else:
+                said[field] = _inside(row, names[0])
         return taken, said
 
 

@@ -7,20 +7,19 @@ which the traces came: more traffic adds to a sample, and changes little of it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from consensus.near import groups
-from labeling.traces.chat import Message
+from labeling.traces.candidates import Candidate, Candidates
+from labeling.traces.strata import Strata, Stratum, cut
 from labeling.traces.trace import Trace
 
-Stratum = tuple[str | None, ...]
-FIELDS = ("model", "tags", "conversation_id", "convention", "trace_id")
+
+class Unfit(ValueError):
+    """A sample cannot be drawn by this design; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +51,11 @@ class Design:
     def figures(self) -> dict[str, Any]:
         """As JSON."""
         return {k: v.isoformat() if isinstance(v, datetime) else v for k, v in dataclasses.asdict(self).items()}
+
+    @property
+    def timed(self) -> bool:
+        """Whether it matters when a call was."""
+        return self.since is not None or self.until is not None
 
     def __post_init__(self) -> None:
         if self.near is not None and not 0 < self.near < 1:
@@ -129,8 +133,8 @@ class Sample:
             yield f"  {len(missed):,} strata ({sum(missed):,} calls) have no prompt here: no rate covers them; raise the floor"
 
 
-def sample(traces: Sequence[Trace], design: Design) -> Sample:
-    """Draw prompts from traces.
+def sample(traces: Iterable[Trace], design: Design) -> Sample:
+    """Draw prompts from traces, which come one at a time and are not kept.
 
     In two stages: of the calls with the same prompt one is taken, each with the same chance, and of a stratum's prompts as many
     as fall to it. `weight` is one over the product of both chances, so that the weighted sum of anything over the sample
@@ -138,41 +142,54 @@ def sample(traces: Sequence[Trace], design: Design) -> Sample:
     stratum has a prompt in it.
 
     Raises:
-        ValueError: a field is in no trace; or the floors need more than the size.
+        Unfit: a field is in no trace; or the floors need more than the size.
+        ConsensusError: there is no room to set traces aside.
     """
-    timed = [trace for trace in traces if trace.started_at or not (design.since or design.until)]
-    inside = [cut(trace, design.cut) for trace in timed if _in_window(trace, design)]
-    _check_fields(inside, design)
-    chosen: dict[Stratum, list[tuple[Trace, int]]] = {}
-    calls: Counter[Stratum] = Counter()
-    for same in _alike(inside, design.near):
-        trace = min(same, key=lambda one: _priority(one, design, "one of the same"))
-        chosen.setdefault(stratum(trace, design.by), []).append((trace, len(same)))
-    for trace in inside:
-        calls[stratum(trace, design.by)] += 1
-    sizes = allocate({name: len(prompts) for name, prompts in chosen.items()}, design.size, design.floor)
-    drawn: list[Drawn] = []
-    for name, prompts in chosen.items():
-        best = sorted(prompts, key=lambda prompt: _priority(prompt[0], design, "drawn"))[: sizes[name]]
-        chance = math.nan if design.order == "newest" else sizes[name] / len(prompts) if sizes[name] else 0.0
-        drawn += [Drawn(trace, name, alike / chance, alike) for trace, alike in best]
-    strata = {
-        name: StratumSize(count, len(chosen.get(name, ())), sizes.get(name, 0)) for name, count in calls.most_common()
-    }
-    return Sample(design, tuple(drawn), strata, len(traces), len(inside), len(traces) - len(timed))
+    n_calls = n_inside = n_untimed = 0
+    strata = Strata(design.by)
+    with Candidates(design.seed, design.order, near=design.near is not None) as candidates:
+        for n_calls, trace in enumerate(traces, 1):  # noqa: B007 - the last number is how many there were
+            if design.timed and trace.started_at is None:
+                n_untimed += 1
+            elif _in_window(trace, design):
+                n_inside += 1
+                whole = cut(trace, design.cut)
+                candidates.add(whole, strata.number(whole))
+        if strata.missing:
+            raise Unfit(strata.missing)
+        names = list(strata.calls)
+        prompts: dict[Stratum, list[Candidate]] = {}
+        for one in candidates.distinct(design.near):
+            prompts.setdefault(names[one.stratum], []).append(one)
+        sizes = allocate({name: len(found) for name, found in prompts.items()}, design.size, design.floor)
+        drawn = [
+            Drawn(candidates.call(one), name, one.alike / chance, one.alike)
+            for name, found in prompts.items()
+            for one, chance in _best(found, sizes[name], design)
+        ]
+    numbers = sorted(strata.calls.items(), key=lambda item: -item[1])
+    by_size = {name: StratumSize(calls, len(prompts.get(name, ())), sizes.get(name, 0)) for name, calls in numbers}
+    return Sample(design, tuple(drawn), by_size, n_calls, n_inside, n_untimed)
+
+
+def _best(prompts: list[Candidate], size: int, design: Design) -> Iterator[tuple[Candidate, float]]:
+    """As many prompts of a stratum as fall to it, each with its chance to be among them."""
+    chance = math.nan if design.order == "newest" else size / len(prompts)
+    for one in sorted(prompts, key=lambda prompt: prompt.among_all)[:size]:
+        yield one, chance
 
 
 def allocate(sizes: Mapping[Stratum, int], total: int | None, floor: int) -> dict[Stratum, int]:
     """How many of `total` fall to each stratum: in proportion to its size, but at least `floor` where it has so many.
 
     Raises:
-        ValueError: the floors alone need more.
+        Unfit: the floors alone need more.
     """
     if total is None or total >= sum(sizes.values()):
         return dict(sizes)
     least = {name: min(floor, size) for name, size in sizes.items()}
     if sum(least.values()) > total:
-        raise ValueError(
+        raise Unfit(
             f"a floor of {floor:,} in {len(sizes):,} strata needs {sum(least.values()):,} prompts, but the sample is to have "
             f"{total:,}; lower the floor, or stratify by less"
         )
@@ -192,90 +209,6 @@ def allocate(sizes: Mapping[Stratum, int], total: int | None, floor: int) -> dic
     return found
 
 
-def stratum(trace: Trace, by: Sequence[str]) -> Stratum:
-    """The values of a trace's fields, as text; None where it has none."""
-    return tuple(_text(_field(trace, name)) for name in by)
-
-
-def cut(trace: Trace, at: Literal["turn", "user"]) -> Trace:
-    """A trace whose prompt ends with the last turn of a user (or a tool, as readers leave it)."""
-    users = [place for place, message in enumerate(trace.prompt, 1) if message["role"] == "user"]
-    if at == "turn" or not users or users[-1] == len(trace.prompt):
-        return trace
-    prompt, begun = trace.prompt[: users[-1]], trace.prompt[users[-1] :]
-    return dataclasses.replace(trace, prompt=prompt, completion=begun + trace.completion)
-
-
 def _in_window(trace: Trace, design: Design) -> bool:
     since, until, at = design.since, design.until, trace.started_at
     return (since is None or (at is not None and at >= since)) and (until is None or (at is not None and at < until))
-
-
-def _check_fields(traces: Sequence[Trace], design: Design) -> None:
-    for name in design.by:
-        if traces and all(_field(trace, name) is None for trace in traces):
-            known = Counter(key for trace in traces[:1000] for key in trace.metadata)
-            outcomes = sorted({f"outcome.{outcome.name}" for trace in traces[:1000] for outcome in trace.outcomes})
-            there = [*FIELDS[:2], *outcomes, *(key for key, _ in known.most_common(12))]
-            raise ValueError(f"no trace has {name!r} to stratify by; there are: {', '.join(there)}")
-
-
-def _field(trace: Trace, name: str) -> Any:
-    if name in FIELDS:
-        return getattr(trace, name) or None
-    if name.startswith("outcome."):
-        said = [outcome.value for outcome in trace.outcomes if outcome.name == name.removeprefix("outcome.")]
-        return said[-1] if said else None
-    return _inside(trace.metadata, name)
-
-
-def _inside(values: Mapping[str, Any], name: str) -> Any:
-    if name in values:
-        return values[name]
-    head, dot, tail = name.partition(".")
-    inner = values.get(head) if dot else None
-    return _inside(inner, tail) if isinstance(inner, dict) else None
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, (tuple, list)):
-        return ", ".join(sorted(str(one) for one in value)) or None
-    return None if value is None else str(value)
-
-
-def _alike(traces: Sequence[Trace], near: float | None) -> list[list[Trace]]:
-    """The traces in groups of the same prompt, or nearly the same."""
-    exact: dict[str, list[Trace]] = {}
-    for trace in traces:
-        exact.setdefault(trace.prompt_id, []).append(trace)
-    same = list(exact.values())
-    if near is None or len(same) < 2:
-        return same
-    merged: dict[int, list[Trace]] = {}
-    for group, members in zip(groups([_spoken(one[0].prompt) for one in same], near), same, strict=True):
-        merged.setdefault(int(group), []).extend(members)
-    return list(merged.values())
-
-
-def _spoken(prompt: list[Message]) -> str:
-    """What was said without the system's part: most traffic shares that, and would be one near duplicate."""
-    said = [message for message in prompt if message["role"] not in ("system", "developer")]
-    return "\n".join(f"{message['role']}: {_words(message)}" for message in said or prompt)
-
-
-def _words(message: Message) -> str:
-    content = message.get("content") or ""
-    if isinstance(content, list):
-        content = " ".join(str(part.get("text") or part) for part in content)
-    calls = [f"{call['function']['name']} {call['function']['arguments']}" for call in message.get("tool_calls") or ()]
-    return " ".join([content, *calls])
-
-
-def _priority(trace: Trace, design: Design, stage: str) -> tuple[float, bytes]:
-    """The smaller, the sooner drawn: by chance, or by time and then by chance."""
-    key = f"{design.seed}\0{stage}\0{trace.trace_id}\0{trace.span_id}\0{trace.prompt_id}\0{trace.started_at}"
-    chance = hashlib.sha256(key.encode("utf-8", "replace")).digest()
-    if design.order == "uniform":
-        return 0.0, chance
-    oldest = datetime.min.replace(tzinfo=UTC)
-    return -((trace.started_at or oldest) - oldest).total_seconds(), chance

@@ -1,8 +1,10 @@
-"""Processor time and peak memory of reading production traces, each format in a process of its own; and of sampling them.
+"""Processor time and peak memory of reading production traces, each format in a process of its own; and of `ingest` as a whole.
 
 python -m tests.benchmarks.traces [CALLS]      default: 100000
 
-The calls are of an agent: a system prompt, a question, a call of a tool, its result, an answer; about 4 kB of text each.
+The calls are of an agent: a system prompt, a question, a call of a tool, its result, an answer; about 4 kB of text each. Those
+that `ingest` reads nearly repeat an earlier one every third time; it samples 2,400, masks them and stores them, as
+configs/cycle.yaml says.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import time
 from pathlib import Path
 
 import orjson
+
+from consensus.shipped import shipped
 
 WORDS = [f"word{k}" for k in range(3000)]
 TOOLS = [
@@ -135,8 +139,21 @@ def plain(rng, n):
         yield {"id": f"t{serial}", "messages": [*asked, answer], "tools": TOOLS, "model": "m", "route": "returns"}
 
 
+def repeated(rng, n):
+    """Every third nearly repeats one of the last thousand questions."""
+    said = []
+    for serial, row in enumerate(plain(rng, n)):
+        if serial % 3 == 2:
+            *asked, answer = rng.choice(said[-1000:])
+            asked[1] = asked[1] | {"content": f"{asked[1]['content']} It is the {serial}th time."}
+            row["messages"] = [*asked, answer]
+        said.append(row["messages"])
+        yield row
+
+
 FORMATS = {
     "plain": plain,
+    "repeated": repeated,
     "genai": lambda rng, n: otlp(genai, rng, n),
     "openinference": lambda rng, n: otlp(openinference, rng, n),
     "langfuse": langfuse,
@@ -149,19 +166,30 @@ def write(name, path, n):
             file.write(orjson.dumps(row) + b"\n")
 
 
-def read(path, n, sampled):
+def read(path, n):
     from labeling.traces.reading import Reading, read_traces
-    from labeling.traces.sample import Design, sample
 
     reading, began = Reading(), time.process_time()
-    traces = read_traces([path], reading)
-    kept = list(traces) if sampled else [0 for _ in traces]
-    assert len(kept) == reading.records == n, list(reading.lines())
-    if sampled:
-        began = time.process_time()
-        assert len(sample(kept, Design(size=2400)).drawn) == min(2400, n)
+    assert sum(1 for _ in read_traces([path], reading)) == reading.records == n, list(reading.lines())
+    print_used(began)
+
+
+def ingest(path, n):
+    """The command itself, from its start."""
+    from consensus.cli import main as consensus
+
+    cycle = path.with_name("cycle.yaml")
+    cycle.write_text(shipped("cycle.yaml").read_text())
+    try:
+        consensus(["ingest", str(cycle), f"input.traces={path}", "--json"])
+    except SystemExit as end:
+        assert end.code == 0, end.code  # noqa: PT017
+    print_used(0.0)
+
+
+def print_used(began):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{time.process_time() - began:.1f} {peak:.0f}")
+    print(f"\n{time.process_time() - began:.1f} {peak:.0f}")
 
 
 def main(n):
@@ -169,12 +197,11 @@ def main(n):
     print(f"{n:,} calls{'':<12} {'file MB':>8} {'CPU s':>7} {'peak MB':>8}")
     with tempfile.TemporaryDirectory() as folder:
         for name in FORMATS:
-            path = Path(folder) / f"{name}.jsonl"
+            path, what = Path(folder) / f"{name}.jsonl", "ingest" if name == "repeated" else "read"
             subprocess.run([*command, "write", name, path, str(n)], check=True)
-            for what in ("read", "sample") if name == "plain" else ("read",):
-                done = subprocess.run([*command, what, path, str(n)], check=True, capture_output=True, text=True)
-                cpu, peak = done.stdout.split()
-                print(f"{what + ' ' + name:<24} {path.stat().st_size / 1e6:>8.0f} {cpu:>7} {peak:>8}", flush=True)
+            done = subprocess.run([*command, what, path, str(n)], check=True, capture_output=True, text=True)
+            cpu, peak = done.stdout.split("\n")[-2].split()
+            print(f"{what + ' ' + name:<24} {path.stat().st_size / 1e6:>8.0f} {cpu:>7} {peak:>8}", flush=True)
             path.unlink()
 
 
@@ -182,7 +209,9 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["write", name, path, n]:
             write(name, Path(path), int(n))
-        case ["read" | "sample" as what, path, n]:
-            read(Path(path), int(n), what == "sample")
+        case ["read", path, n]:
+            read(Path(path), int(n))
+        case ["ingest", path, n]:
+            ingest(Path(path), int(n))
         case given:
             main(int(given[0]) if given else 100_000)

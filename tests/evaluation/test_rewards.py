@@ -61,14 +61,21 @@ def test_a_checkpoint_that_is_its_own_base_is_a_coin_without_an_interval():
 
 def test_gold_is_believed_before_the_label_and_it_is_said_how_often():
     """The adapter follows the panel on six pairs; people contradict it on two of them, and call a third a tie."""
-    held = table([1.0] * 6, gold=[B, B, A, TIE, NO_GOLD, NO_GOLD], kept=[True, True, True, True, True, False])
+    held = table([1.0] * 6, gold=[B, B, A, TIE, NO_GOLD, NO_GOLD], label=[1, 1, 1, 1, 1, 0])
     found = analyse(held, "x")
     assert (found.by_people, found.by_panel, found.undecided) == (3, 1, 2)
     assert found.all["reward_accuracy"].value == 0.5
     assert found.gold["reward_accuracy"].value == pytest.approx(1 / 3)
     assert found.labels["reward_accuracy"].value == 1
-    assert found.labels.pairs == 5
+    assert found.labels.items == 5
     assert "people's gold on 3 pairs, the panel's labels on the other 1" in found.judged_by
+
+
+def test_a_label_that_people_overruled_still_counts_as_the_panels_word():
+    """Trained on people's side, the row's chosen completion is not the panel's."""
+    found = analyse(table([1.0, 1.0, 1.0], label=[-1, 1, 1], gold=[A, A, NO_GOLD]), "x")
+    assert (found.all["reward_accuracy"].value, found.gold["reward_accuracy"].value) == (1, 1)
+    assert found.labels["reward_accuracy"].value == pytest.approx(2 / 3)
 
 
 def test_without_gold_it_says_so():
@@ -100,7 +107,7 @@ def test_a_reward_that_is_length_is_shown_to_be_no_better_than_length():
 def test_every_length_has_its_bucket_and_one_part_is_none():
     ratios = (EDGES[0], 0.6, 1.0, 1.5, EDGES[-1])
     held = table([1.0] * 5, chosen_tokens=[round(60 * r) for r in ratios], rejected_tokens=[60] * 5)
-    assert [(each.name, each.pairs) for each in analyse(held, "x").lengths] == [(name, 1) for name in LENGTHS]
+    assert [(each.name, each.items) for each in analyse(held, "x").lengths] == [(name, 1) for name in LENGTHS]
     assert analyse(table([1.0] * 5), "x").lengths == ()
 
 
@@ -138,5 +145,5 @@ def test_bad_columns_are_refused():
         table([1.0, 2.0], rejected=[0.0])
     with pytest.raises(ValueError, match=r"no numbers, e\.g\. pair-1"):
         table([1.0, float("nan")])
-    with pytest.raises(ValueError, match="gold must be"):
+    with pytest.raises(ValueError, match="gold and label must be"):
         table([1.0], gold=[7])

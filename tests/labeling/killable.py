@@ -3,7 +3,8 @@
 python -m tests.labeling.killable serve LOG          a simulated server; prints its port
 python -m tests.labeling.killable nursery            reads cycle files from stdin, forks a labeler for each, prints its pid,
                                                      then its exit status; "batch " before a file labels in
-                                                     batches, "generate " draws completions
+                                                     batches, "generate " draws completions, "contest " plays candidate
+                                                     against baseline
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ def serve(log: str) -> None:
 
     judges = {name: SimulatedJudge(name, Faults(**FAULTS), World({})) for name in ("sim-0", "sim-1", "sim-2")}
     judges["policy"] = SimulatedModel("policy", Habits(failures=0.02, latency_s=0.02))
+    judges["base"] = SimulatedModel("base", Habits(failures=0.02, latency_s=0.02))
 
     async def forever() -> None:
         out = Path(log).open("a", buffering=1)  # noqa: ASYNC230, SIM115 - lives as long as the process
@@ -59,6 +61,8 @@ def nursery() -> None:
     from consensus.cyclefile import load
     from consensus.prompt_store import Prompts
     from consensus.store import Store
+    from evaluation.head_to_head.contest import Contest
+    from evaluation.head_to_head.run import play
     from labeling import generation_run
     from labeling.batches.run import run_batches
     from labeling.cycle_run import run
@@ -75,8 +79,8 @@ def nursery() -> None:
             _, status = os.waitpid(pid, 0)
             print(os.waitstatus_to_exitcode(status), flush=True)
             continue
-        in_batches, draws = line.startswith("batch "), line.startswith("generate ")
-        cycle = load(Path(line.removeprefix("batch ").removeprefix("generate ").strip()))
+        in_batches, draws, plays = (line.startswith(word) for word in ("batch ", "generate ", "contest "))
+        cycle = load(Path(line.partition(" ")[2].strip() if in_batches or draws or plays else line.strip()))
         rubric = Rubric.of(cycle)
         with Store(cycle.store) as store:
             store.register(cycle, rubric.system)
@@ -85,6 +89,11 @@ def nursery() -> None:
                 if not Prompts(store).count(cycle.name):
                     ingest_traces(store, cycle, cycle.input.traces)
                 outcome = asyncio.run(generation_run.run(store, cycle, console=Console(file=io.StringIO())))
+                os._exit(0 if outcome.complete else 4)
+            if plays:
+                outcome = asyncio.run(
+                    play(store, Contest.of(store, cycle), rubric, console=Console(file=io.StringIO()))
+                )
                 os._exit(0 if outcome.complete else 4)
             running = (
                 run_batches(store, cycle, rubric, say=lambda _: None)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import random
+import tracemalloc
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consensus.near import groups
+from consensus.near import PERMUTATIONS, Sketches, groups, linked, runs
 from labeling.traces.names import Convention
-from labeling.traces.sample import Design, allocate, cut, sample
+from labeling.traces.sample import Design, allocate, sample
+from labeling.traces.strata import cut
 from labeling.traces.trace import Outcome, Trace
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
@@ -163,6 +165,69 @@ def test_groups_follow_the_exact_jaccard_similarity(share, expected):
     exact = len(one & other) / len(one | other)
     assert (exact > 0.95) == (expected == 1)
     assert len(set(groups([a, b], 0.9))) == expected
+
+
+def similarities(a, others):
+    """Of one text to others: exactly, by the sets of runs of three words; and as the sketches say."""
+    sketches, sets = Sketches(), []
+    for text in [a, *others]:
+        sketches.add(text)
+        words = text.split()
+        sets.append({tuple(words[k : k + 3]) for k in range(len(words) - 2)})
+    exact = [len(sets[0] & other) / len(sets[0] | other) for other in sets[1:]]
+    return np.array(exact), (sketches.all()[1:] == sketches.all()[0]).mean(axis=1)
+
+
+@pytest.mark.parametrize("letters", ["abcdefgh", "äöüßéèñç"])
+def test_sketches_estimate_the_jaccard_similarity_without_bias(letters):
+    rng = random.Random(5)
+    words = ["".join(rng.choices(letters, k=6)) for _ in range(600)]
+    others = [" ".join(words[:kept] + [w[::-1] + "x" for w in words[kept:]]) for kept in range(20, 600, 10)]
+    exact, estimated = similarities(" ".join(words), others)
+    error = (estimated - exact) / np.sqrt(exact * (1 - exact) / PERMUTATIONS)
+    assert abs(error.mean()) < 1.5  # one draw of permutations is common to all
+    assert np.abs(error).max() < 5
+
+
+def test_a_shorter_text_is_one_run_and_a_run_depends_on_the_order_of_its_words():
+    assert len(runs("one")) == len(runs("one two")) == len(runs("one two three")) == len(runs("")) == 1
+    assert len({int(runs(text)[0]) for text in ("a b c", "c b a", "b a c", "a b", "b a", "a")}) == 6
+    assert runs("One, TWO; three!") == runs("one two three")
+    assert len(runs("你好吗朋友")) == 3
+
+
+def test_linking_by_bands_is_what_comparing_all_pairs_finds():
+    """Sketches that differ in a chosen number of places: chains of near ones, and ones that are just too far."""
+    rng = np.random.default_rng(0)
+    sketches = [rng.integers(0, 2**32, PERMUTATIONS, dtype=np.uint32) for _ in range(60)]
+    for changed in rng.integers(1, 30, 400):
+        made = sketches[rng.integers(len(sketches))].copy()
+        made[rng.choice(PERMUTATIONS, changed, replace=False)] = rng.integers(0, 2**32, changed, dtype=np.uint32)
+        sketches.append(made)
+    table = np.array(sketches)
+    near = (table[:, None] == table[None]).mean(axis=2) >= 0.9
+    expected = np.arange(len(table))
+    for _ in table:
+        expected = np.where(near, expected, len(table)).min(axis=1)
+    found = linked(table, 0.9)
+    assert all(expected[place] == expected[found[place]] for place in range(len(table)))  # none is joined wrongly
+    assert np.mean(found == expected) > 0.9  # a pair at the threshold itself may be missed
+
+
+def test_what_is_read_is_not_kept_in_memory():
+    calls, length = 600, 20_000
+
+    def traffic():
+        for serial in range(calls):
+            yield trace(serial, f"question {serial} " + chr(97 + serial % 26) * length)
+
+    sample(traffic(), Design(size=1, near=0.9))  # imports
+    tracemalloc.start()
+    drawn = sample(traffic(), Design(size=20, near=0.9)).drawn
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(drawn) == 20
+    assert peak < calls * length / 8
 
 
 def test_the_newest_are_the_last_in_time_and_have_no_weight():

@@ -47,6 +47,32 @@ def test_one_row_per_cluster_is_scipys_bca():
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
 
+def test_a_win_rate_of_few_kinds_of_items_has_scipys_bounds():
+    wins = np.random.default_rng(30).choice([0, 0.5, 1], 400, p=[0.2, 0.1, 0.7])
+    sums = np.stack([wins, np.ones(400)], axis=1)
+    found = bca(sums, share, rng=np.random.default_rng(31), resamples=40_000)
+    theirs = bootstrap((wins,), np.mean, n_resamples=10_000, method="BCa", rng=np.random.default_rng(32))
+    assert (found.low, found.high) == pytest.approx(theirs.confidence_interval, abs=0.003)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clusters_of_few_kinds_have_the_bounds_that_they_have_one_by_one(seed):
+    """A multinomial draw of 16 kinds; a speck of noise makes every cluster a kind of its own."""
+    rng = np.random.default_rng([33, seed])
+    sums = rng.integers(1, 5, (400, 2)).astype(float)
+    kinds = bca(sums, share, rng=rng, resamples=10_000)
+    singly = bca(sums * (1 + 1e-9 * rng.random((400, 1))), share, rng=rng, resamples=10_000)
+    assert (kinds.low, kinds.high) == pytest.approx((singly.low, singly.high), abs=0.06 * (singly.high - singly.low))
+
+
+def test_kinds_that_only_seem_alike_are_told_apart():
+    """Both rows have the same shadow, sqrt 6, by which kinds are sorted."""
+    rows = np.array([[np.sqrt(3), 1e-300], [0.0, np.sqrt(2)]] * 100)
+    found = bca(rows, lambda totals: totals[..., 1] / totals.sum(axis=-1), rng=np.random.default_rng(36))
+    assert found.value == pytest.approx(np.sqrt(2) / (np.sqrt(2) + np.sqrt(3)))
+    assert found.low < found.value < found.high
+
+
 def test_a_thousand_groups_are_as_good_as_fifty_thousand_clusters():
     rng = np.random.default_rng(6)
     sizes = rng.integers(1, 7, 50_000)

@@ -102,14 +102,6 @@ def test_no_trials_give_no_interval_and_impossible_counts_are_refused():
         clopper_pearson(4, 3)
 
 
-def test_without_clusters_it_is_wilsons_interval_up_to_the_t_quantile():
-    """One pair per prompt and many of them: the textbook interval."""
-    right = [True] * 7200 + [False] * 2800
-    found = wilson(right, [str(k) for k in range(10_000)])
-    expected = binomtest(7200, 10_000).proportion_ci(method="wilson")
-    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-5)
-
-
 def test_pairs_of_one_prompt_count_as_little_more_than_one():
     right = [bool(k % 2) for k in range(100) for _ in range(6)]
     whole = wilson(right, [str(k) for k in range(100) for _ in range(6)])
@@ -145,3 +137,14 @@ def test_it_covers_what_it_promises_where_counting_pairs_does_not(rate):
         naive += plain.low <= rate <= plain.high
     assert 0.93 <= held / 1000 <= 0.975
     assert naive / 1000 < 0.9
+
+
+@pytest.mark.parametrize(("right", "n"), [(3, 10), (27, 30), (140, 285)])
+def test_where_every_pair_has_a_prompt_of_its_own_it_is_wilsons_interval_with_a_t_quantile(right, n):
+    from scipy.stats import norm
+    from scipy.stats import t as student
+    from statsmodels.stats.proportion import proportion_confint
+
+    found = wilson(np.arange(n) < right, np.arange(n))
+    alpha = 2 * norm.sf(student.ppf(0.975, n - 1))
+    assert (found.low, found.high) == pytest.approx(proportion_confint(right, n, alpha, method="wilson"), abs=1e-12)

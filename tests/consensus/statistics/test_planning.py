@@ -12,8 +12,11 @@ from consensus.statistics.planning import (
     bias_error,
     calls_to_detect_bias,
     design_effect,
+    detectable_effect,
     disagreement_error,
+    paired_items,
     pairs_for_bias,
+    prompts_to_detect,
 )
 from consensus.statistics.position import position_bias
 from tests.consensus.recorded import called, cells_of
@@ -74,3 +77,31 @@ def test_plans_that_cannot_be_are_refused():
         bias_error(100, disagreement=0.3, order_flips=0.2)
     with pytest.raises(ValueError, match="two calls"):
         disagreement_error(100, 1)
+
+
+@pytest.mark.parametrize(
+    ("effect", "items"), [(0.02, (1955, 3917, 5879)), (0.03, (865, 1737, 2609)), (0.05, (307, 621, 935))]
+)
+def test_known_numbers_of_items_for_a_paired_comparison(effect, items):
+    """Statistics O10: 80 % power at 10, 20 and 30 % discordant items."""
+    assert tuple(paired_items(effect, discordance=share) for share in (0.1, 0.2, 0.3)) == items
+    assert paired_items(-effect) == paired_items(effect)
+
+
+def test_items_that_share_prompts_are_worth_less():
+    assert paired_items(0.03, design=design_effect(3, 0.3)) == pytest.approx(1.6 * paired_items(0.03), abs=1)
+
+
+@given(st.floats(0.005, 0.2), st.floats(0.2, 0.9), st.floats(1, 4))
+def test_the_planned_items_have_the_effect_as_their_smallest_detectable_one(effect, discordance, design):
+    items = paired_items(effect, discordance=discordance, design=design)
+    error = np.sqrt(design * (discordance - effect**2) / items)
+    assert detectable_effect(error, critical=1.959963984540054) <= effect * (1 + 1e-9)
+    assert prompts_to_detect(effect, error=error, prompts=items, critical=1.959963984540054) in (items - 1, items)
+
+
+def test_comparisons_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="no larger"):
+        paired_items(0.3, discordance=0.2)
+    with pytest.raises(ValueError, match="no number of prompts"):
+        prompts_to_detect(0, error=0.1, prompts=10, critical=2)

@@ -1,0 +1,95 @@
+"""What stands beside an adapter: a card for people, and an adapter_config.json that names no folder of this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from consensus.terminal import percent
+from training.preferences import WHY
+
+HEAD = """---
+base_model: {base}
+library_name: peft
+pipeline_tag: text-generation
+tags:
+- dpo
+- lora
+- trl
+- judge-consensus
+---"""
+
+
+def portable(adapter: Path, model: str) -> None:
+    """Let an adapter's config name its base model as the cycle file does, in place of a folder of converted weights."""
+    file = adapter / "adapter_config.json"
+    config = json.loads(file.read_text("utf-8"))
+    config["base_model_name_or_path"] = model
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
+    part.replace(file)
+
+
+def card(manifest: Mapping[str, Any], gold: str) -> str:
+    """A Hugging Face model card.
+
+    Args:
+        manifest: of a run that ended.
+        gold: what people say of the labels, as a sentence.
+    """
+    data, settings, result = manifest["data"], manifest["config"], manifest["result"]
+    panel, lora = data["panel"], settings["lora"]
+    judges = [
+        f"| {judge['judge']} | {judge['votes']:,} | {percent(judge['first_slot'])} |" for judge in panel["judges"]
+    ]
+    lost = [f"- {n:,} pairs: {WHY.get(reason, reason)}" for reason, n in sorted(data["left_out"].items())]
+    notes = [f"- {note}" for note in result["notes"]]
+    recipe = (
+        f"Loss {settings['loss']}, beta {settings['beta']:g}, {settings['epochs']:g} epochs, {result['steps']:,} steps of "
+        f"{settings['batch_size']} pairs, learning rate {settings['learning_rate']:g} ({settings['schedule']}), LoRA rank "
+        f"{lora['r']}, alpha {lora['alpha']:g}, seed {manifest['seed']}. Everything that decides the result is in "
+        "`manifest.json`."
+    )
+    about = (
+        f"{data['because'][0].upper()}{data['because'][1:]}. {data['by_people']:,} chosen sides are a person's word; on "
+        f"{data['overruled']:,} kept pairs the votes' model sides against the panel's majority. {data['held_out']:,} pairs are "
+        "held out, by whole prompts and their near-duplicates."
+    )
+    lines = [
+        HEAD.format(base=json.dumps(settings["model"])),
+        f"# {manifest['run']}",
+        f"A LoRA adapter of {settings['model']}, trained by DPO on {data['train']:,} pairs, as a panel of LLM judges prefers "
+        f"them (cycle {manifest['cycle']}).",
+        "## Held out",
+        _held_out(result["held_out"]),
+        "## Data",
+        about,
+        f"The panel kept {panel['kept']:,} of {panel['pairs']:,} pairs; {gold}.",
+        "Left out:\n\n" + "\n".join(lost or ["- none"]),
+        "\n".join(["| judge | votes | for the completion shown first |", "| --- | --- | --- |", *judges]),
+        "## Training",
+        recipe,
+        "\n".join(notes),
+    ]
+    return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _held_out(found: Mapping[str, Any] | None) -> str:
+    if found is None:
+        return "No pairs were held out, so nothing is known of how well it does."
+    accuracy, gold = found["accuracy"], found["gold_accuracy"]
+    text = (
+        f"The chosen side has the larger implicit reward in {share(accuracy)} of {accuracy['n']:,} pairs of prompts that it was "
+        "not trained on (95 % interval by prompt; one half before training)."
+    )
+    if gold["n"]:
+        text += f" Where a person answered ({gold['n']:,} of them), it sides with the person in {share(gold)}."
+    return text
+
+
+def share(found: Mapping[str, Any]) -> str:
+    """A share with its bounds, where it has some."""
+    bounds = f" [{percent(found['low'])}, {percent(found['high'])}]" if found["low"] is not None else ""
+    return percent(found["value"]) + bounds

@@ -1,0 +1,152 @@
+"""Before training: which run this is, and its rows. On the first process only."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from consensus.errors import ConsensusError, UsageError
+from training import identity, manifest
+from training.preferences import WHY, Plan, plan
+from training.rows import Counts, write
+
+if TYPE_CHECKING:
+    from consensus.cycle import Cycle
+    from consensus.store import Store
+    from training.model import Loaded
+
+
+def opened(cycle: Cycle) -> Store:
+    """The cycle's store, with the rule of the cycle file.
+
+    Raises:
+        UsageError: there is none, or no such cycle in it, or its votes are of other judges.
+    """
+    from consensus.store import Store
+
+    if not cycle.store.exists():
+        raise UsageError(f"there is no store {cycle.store} yet; 'consensus label' makes it")
+    store = Store(cycle.store)
+    try:
+        store.use_rule(cycle)
+        if [tally.judge for tally in store.tallies(cycle.name)] != cycle.judge_names:
+            raise UsageError(f"the votes of cycle {cycle.name!r} are of other judges than the cycle file names")
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def runs_folder(cycle: Cycle) -> Path:
+    """Where the runs of a store stand."""
+    return cycle.store.parent / "runs"
+
+
+class Preparation:
+    """A run that is about to begin, or to go on.
+
+    Attributes:
+        plan: what the cycle's labels give.
+        identity: what makes it this run.
+        folder: of the run.
+        over: whether it ended before.
+    Raises:
+        UsageError: as `opened`; or the name is that of another run.
+        ConsensusError: nothing is left to train on.
+    """
+
+    def __init__(self, cycle: Cycle, *, beside: Path, name: str | None) -> None:
+        from consensus.summary import summary
+
+        self._cycle = cycle
+        with opened(cycle) as store:
+            self.plan, self._summary = plan(store, cycle), summary(store, cycle.name)
+        if not self.plan.train:
+            raise ConsensusError(nothing_left(cycle, self.plan))
+        run = name or identity.run_name(cycle.name, cycle.training, self.plan.digest)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run):
+            raise UsageError(f"a run's name has letters, digits, '.', '_' and '-', unlike {run!r}")
+        self.folder = runs_folder(cycle) / run
+        self.identity: dict[str, Any] = {
+            "run": run,
+            "cycle": cycle.name,
+            "config": cycle.training.model_dump(mode="json"),
+            "data_hash": self.plan.digest,
+            "policy": self.plan.policy,
+            "versions": identity.versions(beside),
+            "seed": cycle.training.seed,
+            "folder": f"runs/{run}",
+        }
+        self._before = manifest.read(self.folder)
+        if self._before:
+            self._compare(self._before)
+        self.over = self._before.get("state") == "ended"
+
+    def _compare(self, before: dict[str, Any]) -> None:
+        old = type(self._cycle.training).model_validate(before["config"]).identity()
+        lines = identity.difference(old, self._cycle.training.identity())
+        if before["data_hash"] != self.plan.digest:
+            lines.append("  the labels, or the rule over them")
+        if lines:
+            head = f"the run {before['run']!r} was begun with other settings or data:"
+            raise UsageError("\n".join([head, *lines, "give the new run another --name"]))
+
+    def rows(self, loaded: Loaded) -> None:
+        """Write the rows and the manifest, unless an earlier start of the run did.
+
+        Raises:
+            UsageError: the model has other weights than when the run began, a row is too long and that stops it, or the
+                model's chat template drops tools.
+            ConsensusError: nothing is left to train on.
+        """
+        if self._before and self._before["base"] != loaded.base:
+            raise UsageError(
+                f"the model {loaded.name!r} has other weights than when the run {self.identity['run']!r} began; give the new run "
+                "another --name"
+            )
+        if not self._before:
+            counts = self._written(loaded)
+            figures = {
+                name: getattr(self.plan, name)
+                for name in ("because", "by_people", "overruled", "prompts", "groups", "largest")
+            }
+            found = {**asdict(counts), **figures, "panel": self._summary}
+            self._before = {**self.identity, "base": loaded.base, "state": "begun", "stored": False, "data": found}
+            manifest.write(self.folder, self._before)
+        manifest.stored(self._cycle.store, self.folder, self._before, "begun")
+
+    def _written(self, loaded: Loaded) -> Counts:
+        from training.lengths import counter
+
+        part, settings = self.folder / "data.part", self._cycle.training
+        shutil.rmtree(part, ignore_errors=True)
+        with opened(self._cycle) as store:
+            counts = write(
+                store,
+                self.plan,
+                part,
+                tokens=counter(loaded.tokenizer),
+                max_length=settings.max_length,
+                stop=settings.too_long == "stop",
+            )
+        if not counts.train:
+            raise ConsensusError(f"nothing is left to train on: {reasons(counts.left_out)}")
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
+        part.rename(self.folder / "data")
+        return counts
+
+
+def nothing_left(cycle: Cycle, found: Plan) -> str:
+    """Why there is nothing to train on."""
+    counts = Counter(found.left_out["reason"].to_pylist())
+    lost = reasons(counts) if counts else "it has no pairs" if not found.held_out else "all pairs are held out"
+    return f"nothing to train on in cycle {cycle.name!r}: {lost}. {found.because}"
+
+
+def reasons(counts: Any) -> str:
+    """How many pairs were left out, and why."""
+    return "; ".join(f"{n:,} pairs: {WHY.get(reason, reason)}" for reason, n in counts.items())
