@@ -29,9 +29,12 @@ class Contest:
 
 
 def looks_before(store: Store, contest: Contest, data_hash: str) -> list[Look]:
-    """The looks that were taken before these results were first looked at, the first one first."""
+    """The looks that were taken before these results were first looked at, the first one first.
+
+    A look that was asked more than once, by other settings, counts as the most lenient of them.
+    """
     rows = store.db.execute(
-        "SELECT look, arg_max(prompts, rowid), arg_max(critical, rowid), arg_max(spent, rowid), bool_or(data_hash = ?) FROM gates "
+        "SELECT look, any_value(prompts), min(critical), max(spent), bool_or(data_hash = ?) FROM gates "
         "WHERE cycle = ? AND checkpoint = ? AND baseline = ? AND metric = ? GROUP BY look ORDER BY look",
         [data_hash, *contest.key],
     ).fetchall()

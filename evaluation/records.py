@@ -8,7 +8,7 @@ from typing import Any
 from consensus.results import Result
 from consensus.scores import Score
 from evaluation.audit.result import Figure
-from evaluation.head_to_head.analysis import HeadToHead
+from evaluation.head_to_head.analysis import Answers, HeadToHead, corrected_values
 from evaluation.head_to_head.judged import Judged
 from evaluation.parts import Part
 from evaluation.rewards.analysis import Rewards, correct
@@ -95,13 +95,18 @@ def contest_scores(found: HeadToHead, cycle: str) -> list[Score]:
     return scores
 
 
-def contest_results(found: Judged, candidate: str, baseline: str, cycle: str) -> list[Result]:
-    """`win` of the candidate on every prompt, and `length` of both."""
+def contest_results(
+    found: Judged, candidate: str, baseline: str, cycle: str, answers: Answers | None = None
+) -> list[Result]:
+    """`win` of the candidate on every prompt by the judges, `win_corrected` where people answered, and `length` of both."""
     measured = [
         ("win", candidate, baseline, found.value),
         ("length", candidate, None, found.candidate_length),
         ("length", baseline, None, found.baseline_length),
     ]
+    corrected = corrected_values(found, answers) if answers else None
+    if corrected is not None:
+        measured.append(("win_corrected", candidate, baseline, corrected))
     return [
         Result(checkpoint, cycle, metric, prompt, prompt, float(value), category, against)
         for metric, checkpoint, against, values in measured

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from consensus.statistics.clusters import cluster_sums
+from consensus.statistics.clusters import Floats, cluster_sums
 from consensus.statistics.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """The estimate, and the weight in [0, 1] that the predictions got; 0 is the sample's own mean."""
+    """The estimate.
+
+    Attributes:
+        weight: in [0, 1], that the predictions got; 0 is the sample's own mean.
+        values: of every item, a number that stands for it: their mean is the estimate, and their spread over the prompts its
+            error (the item's influence, Hampel 1974), so that the estimate may be tested as any mean is. Shape [N]; none where
+            there is no estimate, or where the sample's items are not among all items.
+    """
 
     mean: Interval
     weight: float
+    values: Floats = field(default_factory=lambda: np.empty(0), compare=False, repr=False)
 
 
 def corrected_mean(

@@ -89,11 +89,12 @@ def stratified_mean(
     small = np.sqrt(asked / np.maximum(asked - 1, 1))
     influence = (each[of] - value + weight * (f - mean_f[of])) / total
     influence[rows] += (size / total * small / asked)[of[rows]] * (error - mean_error[of[rows]])
+    values = value + total * influence
     sums, free = cluster_sums(influence, prompts), len(np.unique(prompts[rows])) - len(size)
     if free < 1:
-        return Corrected(Interval(value, nan, nan, n), weight)
+        return Corrected(Interval(value, nan, nan, n), weight, values)
     half = float(stdtrit(free, 0.5 + level / 2)) * sqrt(len(sums) / (len(sums) - 1) * float(sums @ sums))
-    return Corrected(Interval(value, value - half, value + half, n), weight)
+    return Corrected(Interval(value, value - half, value + half, n), weight, values)
 
 
 def _joined(stratum: Ints, rows: Ints) -> Ints:

@@ -175,7 +175,7 @@ def _head_to_head(cycle: Cycle, max_cost: float | None, review: Path | None, siz
         }
         if outcome.complete and len(table.value):
             add_scores(store, contest_scores(found, cycle.name))
-            add_results(store, contest_results(table, found.candidate, found.baseline, cycle.name))
+            add_results(store, contest_results(table, found.candidate, found.baseline, cycle.name, answers))
             if review is not None:
                 chosen = people.draw(table, size, seed=cycle.cycle.seed)
                 pairs = (pair for pair, _ in store.work_on(contest.judging.name, chosen, {}))

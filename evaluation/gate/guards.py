@@ -102,8 +102,8 @@ def _measured(guard: Guard, items: Items, level: float) -> Interval:
     if guard.limit == "ratio_at_most":
         return _ratio(items, level)
     if guard.limit in ("at_least", "at_most"):
-        return (wilson if items.shares else mean_interval)(items.value, items.prompt, level=level)
-    if items.direct and items.shares:
+        return (wilson if items.bounded else mean_interval)(items.value, items.prompt, level=level)
+    if items.direct and items.bounded:
         found = wilson(items.value, items.prompt, level=level)
         return Interval(found.value - EQUAL, found.low - EQUAL, found.high - EQUAL, found.n)
     return mean_interval(items.differences, items.prompt, level=level)

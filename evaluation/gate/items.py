@@ -46,9 +46,14 @@ class Items:
         return self.value - self.reference
 
     @property
-    def shares(self) -> bool:
+    def bounded(self) -> bool:
         """Whether all values lie in [0, 1]."""
         return bool(((self.value >= 0) & (self.value <= 1) & (self.reference >= 0) & (self.reference <= 1)).all())
+
+    @property
+    def shares(self) -> bool:
+        """Whether the mean is a share: of what is bounded, and of every direct comparison (`win_corrected` stands for wins)."""
+        return self.direct or self.bounded
 
     @property
     def content(self) -> str:

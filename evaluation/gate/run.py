@@ -18,6 +18,7 @@ from evaluation.audit.result import Audit, Figure
 from evaluation.gate.decision import Decision, decide
 from evaluation.gate.guards import Measured, Ruling, by_audit, by_production, by_results
 from evaluation.gate.items import contestants, paired
+from evaluation.production.rates import rates
 
 
 def gate(store: Store, cycle: Cycle, *, checkpoint: str | None = None, audited: Callable[[], Audit]) -> Decision:
@@ -65,8 +66,6 @@ def _rulings(
 
 
 def _production(store: Store) -> Measured:
-    from evaluation.production.rates import rates
-
     known = {(rate.checkpoint, rate.metric): rate.figure for rate in rates(outcomes(store))}
 
     def measured(checkpoint: str, metric: str) -> Figure | None:

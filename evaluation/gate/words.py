@@ -25,8 +25,8 @@ def gain(decision: Decision) -> str:
     """What was seen, and on how much."""
     mean, unit = decision.test.mean, _unit(decision)
     on = f"{mean.n:,} items of {mean.clusters:,} prompts"
-    against = f" ({_value(decision, decision.value)} against {_value(decision, decision.reference)})"
-    return f"gain {unit(decision.test.effect.value)}{_between(decision.test.effect, unit)} on {on}{against}"
+    against = f"{_value(decision, decision.value)} against {_value(decision, decision.reference)}"
+    return f"gain {unit(decision.test.effect.value)}{_between(decision.test.effect, unit)}: {against}, on {on}"
 
 
 def reasons(decision: Decision) -> list[str]:
@@ -49,7 +49,7 @@ def advice(decision: Decision) -> list[str]:
     if decision.no_look_left:
         found.append(
             "judge the checkpoint on new prompts in a cycle of another name; plan 'gate.looks' before the first look, five cost "
-            "4 % more prompts than one"
+            "5 % more prompts than one"
         )
     elif isfinite(decision.detectable):
         found.append(f"here a true gain of {unit(decision.detectable)} is promoted in {POWER:.0%} of the cases")
@@ -73,6 +73,8 @@ def notes(decision: Decision) -> Iterator[str]:
         f"p {_plain(test.p)} (t by prompts), {_plain(test.sign_flip_p)} (sign flips of prompts); design effect "
         f"{_plain(test.design_effect)}: the items of a prompt are not independent"
     )
+    if decision.contest.metric == "win":
+        yield "win is by the judges alone: what all of them favour passes for a gain; win_corrected has people's answers in it"
     if decision.unpaired:
         yield f"{decision.unpaired:,} results are of items on which only one of the two was measured; they are left out"
 

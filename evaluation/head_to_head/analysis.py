@@ -12,6 +12,7 @@ import numpy as np
 from consensus.nouns import Verdict
 from consensus.statistics.calibration import expit, platt
 from consensus.statistics.clusters import Floats, Ints
+from consensus.statistics.corrected import Corrected
 from consensus.statistics.estimate import Bools
 from consensus.statistics.intervals import mean_interval, wilson
 from consensus.statistics.multiple import share_p
@@ -139,13 +140,7 @@ def by_people(found: Judged, answers: Answers) -> ByPeople | None:
     if not len(rows):
         return None
     clusters = np.asarray(found.prompt_ids, dtype=object)
-    chance, factor = calibrated(found.log_odds, rows, y, clusters)
-    known = np.flatnonzero(found.same)
-    chance[known] = 0.5
-    stratum = np.where(found.same, -2, found.leaning if answers.by_votes else 0)
-    sample, outcome = np.concatenate([rows, known]), np.concatenate([y, np.full(len(known), 0.5)])
-    with_judges = stratified_mean(stratum, sample, outcome, clusters=clusters, predicted=chance)
-    alone = stratified_mean(stratum, sample, outcome, clusters=clusters)
+    with_judges, alone, factor = _estimates(found, answers, rows, y)
     told = rows[(found.value[rows] != 0.5) & (y != 0.5)]
     agree = (found.value[rows] == y)[np.isin(rows, told)]
     return ByPeople(
@@ -157,6 +152,24 @@ def by_people(found: Judged, answers: Answers) -> ByPeople | None:
         factor=factor,
         agreement=of_interval("agreement", wilson(agree, clusters[told])),
     )
+
+
+def corrected_values(found: Judged, answers: Answers) -> Floats | None:
+    """Of every prompt, what stands for it in the corrected win rate (`Corrected.values`); None without people's answers."""
+    rows, y = _outcomes(found, answers.said)
+    return _estimates(found, answers, rows, y)[0].values if len(rows) else None
+
+
+def _estimates(found: Judged, answers: Answers, rows: Ints, y: Floats) -> tuple[Corrected, Corrected, float]:
+    """With the judges' votes and without them; and the factor of their calibration."""
+    clusters = np.asarray(found.prompt_ids, dtype=object)
+    chance, factor = calibrated(found.log_odds, rows, y, clusters)
+    known = np.flatnonzero(found.same)
+    chance[known] = 0.5
+    stratum = np.where(found.same, -2, found.leaning if answers.by_votes else 0)
+    sample, outcome = np.concatenate([rows, known]), np.concatenate([y, np.full(len(known), 0.5)])
+    with_judges = stratified_mean(stratum, sample, outcome, clusters=clusters, predicted=chance)
+    return with_judges, stratified_mean(stratum, sample, outcome, clusters=clusters), factor
 
 
 def calibrated(log_odds: Floats, rows: Ints, y: Floats, clusters: np.ndarray[Any, Any]) -> tuple[Floats, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from consensus.scores import Score
@@ -17,12 +18,18 @@ from evaluation.report.sections import Section
 from evaluation.report.specs import Bar, Whisker, bars
 
 MOST_PANELS = 4
+_LONG = 6
 
 
 def progress(history: History) -> list[Section]:
     """The parts there are facts for, in their order."""
     made = [rewards(history), head_to_head(history), production(history), cycle_costs(history), trend(history)]
-    return [section for section in made if section]
+    return [replace(part, tables=tuple(map(_folded, part.tables))) for part in made if part]
+
+
+def _folded(found: Table) -> Table:
+    """A long table is opened by who wants it: the picture says the same."""
+    return replace(found, folded=len(found.rows) > _LONG)
 
 
 def rewards(history: History) -> Section | None:
@@ -37,7 +44,11 @@ def rewards(history: History) -> Section | None:
         "On held-out pairs, how often the checkpoint rewards the better completion more than the base model does. A coin reaches "
         f"50 %{''.join(f', {each}' for each in words)}: the quiet lines. The line through a dot is its 95 % interval.",
         *([f"The grey band is the interval of {before.checkpoint}, the checkpoint to be beaten."] if before else []),
-        *([f"Right is what {best.details['judged_by']} say."] if best.details.get("judged_by") else []),
+        *(
+            [f"Which completion is better is said by {best.details['judged_by']}."]
+            if best.details.get("judged_by")
+            else []
+        ),
     )
     drawn = [_whisker(score) for score in found]
     band = (100 * before.low, 100 * before.high) if before and before.low == before.low else None
@@ -211,12 +222,13 @@ def _verdicts(predictions: Sequence[Prediction], differences: Sequence[Differenc
 
 
 def _compared(couples: Sequence[Difference]) -> str:
-    known = [each for each in couples if each.claimed]
+    known, n = [each for each in couples if each.claimed], max(each.difference.n for each in couples)
     if not known:
-        n = max(each.difference.n for each in couples)
-        return f"Whether one of them tells it better than another cannot be told from {n} checkpoints."
+        return f"Whether one score goes with it more closely than another cannot be told from {n} checkpoints."
     ahead = [(each.one, each.other) if each.difference.value > 0 else (each.other, each.one) for each in known]
-    return "; ".join(f"{_upper(one)} tells it better than {other}" for one, other in ahead) + "."
+    told = "; ".join(f"{_upper(one)} goes with it more closely than {other}" for one, other in ahead)
+    rest = f" Of other scores that cannot be told from {n} checkpoints." if len(known) < len(couples) else ""
+    return f"{told}.{rest}"
 
 
 def _predictions(found: Sequence[Prediction]) -> Table:
@@ -249,8 +261,8 @@ def _differences(found: Sequence[Difference]) -> Table:
         ]
         for e in found
     ]
-    columns = ("score", "beside", "production", "difference", "tells better", "n")
-    return table("Does one score tell it better than another?", columns, rows)
+    columns = ("score", "beside", "production", "difference", "closer", "n")
+    return table("Does one score go with it more closely than another?", columns, rows)
 
 
 def _points(of: Prediction, share: Mapping[str, bool]) -> Table:
@@ -272,7 +284,7 @@ def _panel(of: Prediction, share: bool) -> Panel:
     offline = 100 if _metric_unit(of.points[0].offline) == "share" else 1
     scale = 100 if share else 1
     dots = [_dot(point, offline, scale) for point in of.points]
-    title = f"{_words(of.outcome)}: Spearman {bare(of.correlation.value, 'number')}, n = {of.correlation.n}"
+    title = f"Spearman {bare(of.correlation.value, 'number')}, n = {of.correlation.n}"
     return Panel(
         title, dots, of.title + (", %" if offline == 100 else ""), _words(of.outcome) + (", %" if share else "")
     )

@@ -10,18 +10,21 @@ import pytest
 from consensus.errors import UsageError
 from consensus.gates import Contest, looks_before
 from consensus.results import Result, add_results, results
-from consensus.sections.evaluation import Guard
+from consensus.sections.evaluation import Gate, Guard
 from consensus.statistics.intervals import Interval, wilson
 from consensus.statistics.paired import Verdict
+from consensus.statistics.sequential import next_look
 from consensus.store import Store
 from evaluation.audit.result import Figure
-from evaluation.gate.decision import combined
+from evaluation.gate.decision import combined, decide
 from evaluation.gate.guards import Standing, by_audit, by_production, by_results
-from evaluation.gate.items import contestants, paired
+from evaluation.gate.items import Items, contestants, paired
 from evaluation.gate.run import gate
 from evaluation.gate.words import advice, markdown, reasons
+from evaluation.records import contest_results
 from tests.consensus.cycles import cycle_of
 from tests.evaluation.made_audits import audit_of
+from tests.evaluation.test_head_to_head import asked, biased
 
 
 @pytest.fixture
@@ -127,6 +130,14 @@ def test_more_results_are_another_look_for_which_nothing_is_left_if_one_was_plan
     assert (found.number, found.look.critical, found.verdict) == (2, inf, Verdict.INCONCLUSIVE)
     assert "the planned looks (1) are taken" in reasons(found)[0]
     assert "new prompts" in advice(found)[0]
+
+
+def test_what_a_look_spent_is_not_had_again_by_planning_more_afterwards(store):
+    add_results(store, wins(0.5, 50))
+    decided(store)
+    decided(store, looks=5)
+    add_results(store, wins(0.9, 200, start=50))
+    assert decided(store, looks=5).look.critical == inf
 
 
 def test_five_planned_looks_have_obrien_and_flemings_bounds(store):
@@ -306,3 +317,38 @@ def test_names_cannot_break_the_summary(store):
     text = markdown(decided(store, {"metric": "win", "by": "category", "at_least": 0.1}))
     assert "new|\\*x\\*\\<b\\>" in text
     assert all(line.count("|") - line.count("\\|") in (0, 4) for line in text.splitlines() if line.startswith("| "))
+
+
+@pytest.mark.slow
+def test_judges_who_all_favour_the_new_checkpoint_promote_it_and_people_on_a_sample_do_not(store):
+    """In truth neither is better, except for the one that wins four of five times."""
+    by_judges, by_people = [], []
+    for seed in range(1, 6):
+        table, truth = biased(n=1000, rate=0.5, seed=seed)
+        add_results(store, contest_results(table, f"new {seed}", "old", "c", asked(table, truth, 120)))
+        by_judges.append(decided(store).promotes)
+        by_people.append(decided(store, metric="win_corrected").promotes)
+    assert all(by_judges)
+    assert not any(by_people)
+    table, truth = biased(n=1000, rate=0.8, seed=0)
+    add_results(store, contest_results(table, "better", "old", "c", asked(table, truth, 120)))
+    assert decided(store, metric="win_corrected").promotes
+
+
+@pytest.mark.slow
+def test_the_detectable_gain_is_promoted_in_four_of_five_cases():
+    shown = np.mean([drawn(0.0, seed).detectable for seed in range(20)])
+    promoted = sum(drawn(shown, seed).promotes for seed in range(200))
+    assert promoted / 200 == pytest.approx(0.8, abs=0.08)
+
+
+def drawn(effect, seed):
+    """A decision on 300 items of 100 prompts with this true gain."""
+    rng = np.random.default_rng(seed)
+    place = np.repeat(np.arange(100), 3)
+    values = 0.5 + effect + rng.normal(0, 0.2, 100)[place] + rng.normal(0, 0.3, 300)
+    names = np.arange(300).astype(str).astype(object)
+    items = Items(values, np.full(300, 0.5), names, place.astype(str).astype(object), np.full(300, None), direct=True)
+    look = next_look([], 100, looks=1, alpha=0.025)
+    contest = Contest("c", "new", "old", "win")
+    return decide(items, Gate(), contest, look=look, number=1, rulings=(), rng=rng)

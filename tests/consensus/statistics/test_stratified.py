@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from consensus.statistics.corrected import corrected_mean
-from consensus.statistics.intervals import mean_interval
+from consensus.statistics.intervals import cluster_mean, mean_interval
 from consensus.statistics.stratified import allocation, stratified_mean
 
 sizes = st.lists(st.integers(0, 60), min_size=1, max_size=6)
@@ -123,3 +123,16 @@ def test_undefined_is_nan_and_a_wrong_sample_is_refused():
         stratified_mean([0, 0], [2], [1], clusters=[0, 1])
     with pytest.raises(ValueError, match="2 strata, 1 predictions"):
         stratified_mean([0, 0], [0], [1], clusters=[0, 1], predicted=[0.5])
+
+
+@given(st.integers(0, 200), st.integers(1, 4), st.booleans())
+def test_the_values_of_the_items_have_the_estimate_as_mean_and_its_error_over_prompts(seed, per_prompt, predict):
+    rng = np.random.default_rng(seed)
+    of, y, rows = drawn(rng)
+    prompts = np.arange(400) // per_prompt
+    f = np.clip(0.6 * y + 0.2 + rng.normal(0, 0.2, 400), 0, 1) if predict else None
+    found = stratified_mean(of, rows, y[rows], clusters=prompts, predicted=f)
+    mean = cluster_mean(found.values, prompts)
+    assert mean.value == pytest.approx(found.mean.value)
+    free = len(set(prompts[rows])) - 3
+    assert mean.error * student.ppf(0.975, free) == pytest.approx(found.mean.high - found.mean.value)
