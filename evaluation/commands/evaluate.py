@@ -119,13 +119,13 @@ def _rewards(cycle: Cycle, run: Run) -> Rewards:
     from consensus.store import Store
     from evaluation.records import reward_results, reward_scores
     from evaluation.rewards.analysis import analyse
-    from evaluation.rewards.measure import measure
+    from evaluation.rewards.measure import base_of, measure
 
     table = measure(cycle, run)
     found = analyse(table, run.run)
     with Store(cycle.store) as store:
         add_scores(store, reward_scores(found, cycle.name))
-        add_results(store, reward_results(table, run.run, str(run.config["model"]), cycle.name))
+        add_results(store, reward_results(table, run.run, base_of(run), cycle.name))
     return found
 
 

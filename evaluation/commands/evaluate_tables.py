@@ -155,8 +155,8 @@ def show_plan(console: Console, plan: dict[str, Any], command: str) -> None:
 def _parts(console: Console, title: str, parts: Sequence[Part], names: Sequence[str], titles: Sequence[str]) -> None:
     if not parts:
         return
-    rows = [[part.name, count(part.items), *_figures(part, names), _p(part.p)] for part in parts]
-    table(console, title, [*titles, "p"], rows)
+    rows = [[part.name, count(part.items), _p(part.p), *_figures(part, names)] for part in parts]
+    table(console, title, [*titles[:2], "p", *titles[2:]], rows)
     console.print(TOGETHER)
 
 

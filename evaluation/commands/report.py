@@ -17,7 +17,7 @@ def report(cycle: Path, /, *overrides: str, output: Path | None = None, json: bo
     output: Path
         The file to write; by default beside the store, named for the cycle.
     json: bool
-        Print one JSON object.
+        Print one JSON object with every figure, and every picture's Vega-Lite specification.
     """
     from datetime import datetime
     from importlib.metadata import version
@@ -29,7 +29,10 @@ def report(cycle: Path, /, *overrides: str, output: Path | None = None, json: bo
     from consensus.terminal import emit, out, plain
     from evaluation.audit.audit import audit
     from evaluation.commands.audit import costs_of, prepare, refuse_without_votes
-    from evaluation.report.page import About, page, settings
+    from evaluation.production.history import history
+    from evaluation.report.page import About, page, parts, settings
+    from evaluation.report.plain import sentences
+    from evaluation.report.specs import WIDE
     from labeling.rubric import Rubric
 
     refuse_without_extra()
@@ -40,15 +43,23 @@ def report(cycle: Path, /, *overrides: str, output: Path | None = None, json: bo
     with Store(loaded.store) as store:
         prepare(store, loaded, rubric)
         found = audit(store, loaded, costs_of(loaded, rubric))
+        past = history(store, loaded.name)
         spent = {judge["judge"]: judge["cost_usd"] for judge in summary(store, loaded.name)["judges"]}
     about = About(settings(loaded), spent, datetime.now().astimezone(), version("judge-consensus"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        size = target.write_bytes(page(found, about).encode("utf-8"))
+        size = target.write_bytes(page(found, about, past).encode("utf-8"))
     except OSError as error:
         raise ConsensusError(f"cannot write {target}: {error.strerror or error}") from None
     if json:
-        emit({"cycle": loaded.name, "path": str(target), "bytes": size})
+        charts = {part.slug: part.sketch(WIDE) for part in parts(found, about, past) if part.sketch}
+        said = {
+            "sentences": sentences(found, past),
+            "charts": charts,
+            "audit": found.as_dict(),
+            "history": past.as_dict(),
+        }
+        emit({"cycle": loaded.name, "path": str(target), "bytes": size, **said})
     else:
         out().print(f"wrote {size / 1e3:,.0f} kB to [bold]{plain(str(target))}[/]; open it in any browser")
     return 0

@@ -10,10 +10,13 @@ from importlib import resources
 
 from consensus.cycle import Cycle
 from evaluation.audit.result import Audit, Figure, Finding
+from evaluation.production.history import History
 from evaluation.report import sections
 from evaluation.report.cells import DASH, Cell, bare, cell, meaning, named, shown
 from evaluation.report.costs import costs
 from evaluation.report.draw import svg
+from evaluation.report.plain import sentences
+from evaluation.report.progress import progress
 from evaluation.report.sections import Section
 from evaluation.report.specs import NARROW, WIDE
 
@@ -65,7 +68,7 @@ class Advice:
     findings: tuple[Finding, ...]
 
 
-def page(audit: Audit, about: About) -> str:
+def page(audit: Audit, about: About, history: History) -> str:
     """The report as HTML that refers to nothing outside itself."""
     from jinja2 import Environment, StrictUndefined
 
@@ -73,7 +76,26 @@ def page(audit: Audit, about: About) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     template = environment.from_string(files.joinpath("page.html.jinja").read_text("utf-8"))
-    parts = [
+    html = template.render(
+        audit=audit,
+        about=about,
+        style=files.joinpath("page.css").read_text("utf-8"),
+        tiles=tiles(audit, about),
+        sentences=sentences(audit, history),
+        sections=[(part, _drawn(part)) for part in parts(audit, about, history)],
+        tested=any(finding.accuses for finding in audit.findings),
+        advices=advices(audit.findings),
+        evidence=evidence,
+        everything=sections.everything(audit),
+        level=f"{100 * LEVEL:g} %",
+    )
+    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", html)
+
+
+def parts(audit: Audit, about: About, history: History) -> list[Section]:
+    """The sections in their order: what became of the model first, then the votes it rests on."""
+    return [
+        *progress(history),
         sections.labels(audit),
         sections.flips(audit),
         sections.position(audit),
@@ -82,19 +104,6 @@ def page(audit: Audit, about: About) -> str:
         sections.panel(audit),
         costs(audit, about.spent),
     ]
-    html = template.render(
-        audit=audit,
-        about=about,
-        style=files.joinpath("page.css").read_text("utf-8"),
-        tiles=tiles(audit, about),
-        sections=[(part, _drawn(part)) for part in parts],
-        tested=any(finding.accuses for finding in audit.findings),
-        advices=advices(audit.findings),
-        evidence=evidence,
-        everything=sections.everything(audit),
-        level=f"{100 * LEVEL:g} %",
-    )
-    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", html)
 
 
 def _drawn(part: Section) -> Picture | None:

@@ -15,7 +15,7 @@ WIDE, NARROW = 860, 320
 TAIL_BIN = 8
 """The first bin of 5 points at and above 40 %."""
 _FONT = "Roboto Mono"  # only measured with: wide, and drawn by nobody, as the style sheet sets the page's own; so all texts fit
-_CONFIG: Spec = {
+CONFIG: Spec = {
     "aria": False,  # the page describes each picture in one sentence, and has its table
     "background": None,
     "font": _FONT,
@@ -91,11 +91,11 @@ def bars(rows: Sequence[Bar], *, width: int, title: str) -> Spec:
     marks: list[Spec] = [
         {
             "mark": {"type": "bar", "height": 14},
-            "encoding": {"x": x, "color": _own("colour")},
+            "encoding": {"x": x, "color": own("colour")},
         },
         {"mark": {"type": "text", "align": "left", "dx": 5}, "encoding": {"x": x, "text": {"field": "says"}}},
     ]
-    return _rows(data, marks, width=width)
+    return on_rows(data, marks, width=width)
 
 
 def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
@@ -112,7 +112,7 @@ def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
         "scale": {"domain": [-reach, reach], "nice": True},
         "axis": {"tickCount": 5 if width < WIDE else 9, "grid": width >= WIDE},
     }
-    colour = {"color": _own("colour")}
+    colour = {"color": own("colour")}
     marks: list[Spec] = [
         {
             "mark": {"type": "tick", "color": INK, "size": 16 if width < WIDE else 32, "thickness": 1.5},
@@ -128,7 +128,7 @@ def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
             "mark": {"type": "point", "filled": True, "size": 90, "opacity": 1},
             "encoding": {
                 "x": {"field": "value"} | x,
-                "shape": _own("shape"),
+                "shape": own("shape"),
                 **colour,
             },
         },
@@ -138,7 +138,7 @@ def forest(rows: Sequence[Whisker], *, width: int, title: str) -> Spec:
             "encoding": {"x": {"datum": 0} | x},
         },
     ]
-    return _rows(data, marks, width=width)
+    return on_rows(data, marks, width=width)
 
 
 def histograms(rows: Sequence[Histogram], *, width: int, title: str) -> Spec:
@@ -150,7 +150,7 @@ def histograms(rows: Sequence[Histogram], *, width: int, title: str) -> Spec:
         "concat": [_histogram(row, width=each, most=most, title=title) for row in rows],
         "columns": columns,
         "spacing": 16,
-        "config": _CONFIG,
+        "config": CONFIG,
     }
 
 
@@ -184,7 +184,7 @@ def _histogram(row: Histogram, *, width: int, most: float, title: str) -> Spec:
         "width": width,
         "height": 90,
         "mark": {"type": "bar", "binSpacing": 1},
-        "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "color": _own("colour")},
+        "encoding": {"x": x, "x2": {"field": "to"}, "y": y, "color": own("colour")},
     }
 
 
@@ -206,11 +206,11 @@ def heat_map(rows: Sequence[Square], *, width: int) -> Spec:
     layers: list[Spec] = [
         {
             "mark": {"type": "rect", "stroke": "var(--paper)", "strokeWidth": 2},
-            "encoding": {"color": _own("colour")},
+            "encoding": {"color": own("colour")},
         }
     ]
     if step >= 18:  # else the table has to do
-        text = {"text": {"field": "says"}, "color": _own("ink")}
+        text = {"text": {"field": "says"}, "color": own("ink")}
         layers.append({"mark": {"type": "text", "fontSize": 13 if step >= 32 else 10}, "encoding": text})
     return {
         "data": {"values": data},
@@ -218,16 +218,16 @@ def heat_map(rows: Sequence[Square], *, width: int) -> Spec:
         "height": {"step": min(step, 36)},
         "encoding": encoding,
         "layer": layers,
-        "config": _CONFIG,
+        "config": CONFIG,
     }
 
 
-def _own(field: str) -> Spec:
+def own(field: str) -> Spec:
     """A channel whose values stand in the data as they are."""
     return {"field": field, "type": "nominal", "scale": None}
 
 
-def _rows(data: list[Spec], marks: list[Spec], *, width: int) -> Spec:
+def on_rows(data: list[Spec], marks: list[Spec], *, width: int) -> Spec:
     """Marks on one row per name: the name stands before the row, and above it where there is little room."""
     above = width < WIDE
     drawn = distinct([row["name"] for row in data], 0.8 * width if above else 210)
@@ -245,5 +245,5 @@ def _rows(data: list[Spec], marks: list[Spec], *, width: int) -> Spec:
         "autosize": {"type": "pad" if above else "fit-x", "contains": "padding"},
         "encoding": {"y": y},
         "layer": marks,
-        "config": _CONFIG,
+        "config": CONFIG,
     }

@@ -42,6 +42,12 @@ def run_of(store: Store, cycle: Cycle, name: str | None) -> Run | None:
     return found[-1]
 
 
+def base_of(run: Run) -> str:
+    """The name of the base model, the same on every machine."""
+    model = str(run.config["model"])
+    return Path(model).name if Path(model).is_absolute() else model
+
+
 def measure(cycle: Cycle, run: Run) -> HeldOut:
     """The held-out pairs of a run under its adapter. The store is open only while labels are read, not while the model computes.
 
@@ -57,12 +63,12 @@ def measure(cycle: Cycle, run: Run) -> HeldOut:
     adapter, file = folder / "adapter", folder / "data" / HELD_OUT
     if not adapter.is_dir() or not file.is_file():
         raise UsageError(f"the folder of run {run.run!r} is not whole: {_missing(adapter, file)} is not there")
+    loaded = load(str(run.config["model"]), adapter=adapter, precision=run.config.get("precision", "auto"))
     rows = Rows(file)
     if not len(rows):
         raise UsageError(f"run {run.run!r} held out no pairs; train with training.validation above 0")
     with Store(cycle.store) as store:
         labels = _labels(store, cycle, rows)
-    loaded = load(str(run.config["model"]), adapter=adapter, precision=run.config.get("precision", "auto"))
     return table(rows, labels, rewards(loaded, rows, beta=float(run.config["beta"])))
 
 

@@ -9,6 +9,7 @@ from consensus.outcomes import Outcome
 from consensus.rule import shown
 from consensus.scores import Score
 from consensus.statistics.correlation import spearman
+from labeling.rubric import Rubric
 from tests.consensus.cycles import cycle_of
 
 NAMES = ("one", "two", "three")
@@ -19,7 +20,7 @@ def planted(values, rho, rng):
     ranks = np.argsort(np.argsort(values))
     order = ranks if rho >= 0 else len(ranks) - 1 - ranks
     best, off = order, abs(spearman(ranks, order) - rho)
-    for _ in range(3000):  # swaps that come nearer, and some that do not
+    for _ in range(1500):  # swaps that come nearer, and some that do not
         i, j = rng.integers(0, len(ranks), 2)
         tried = order.copy()
         tried[[i, j]] = tried[[j, i]]
@@ -52,14 +53,15 @@ def measured(correlations, *, n=12, seed=0, half=0.015):
 
 def label(store, name, *, pairs=40, gold=True, seed=0, cost=0.002):
     """A labeled cycle of three judges that are right four times of five."""
-    cycle, rng = cycle_of(NAMES, name=name), np.random.default_rng(seed)
-    store.register(cycle, "")
+    cycle, rng = cycle_of(NAMES, cycle={"name": name}), np.random.default_rng(seed)
+    rubric = Rubric.of(cycle).system
+    store.register(cycle, rubric)
     made = [
         Pair(f"{name}-{k}", f"{name} question {k // 2}", "one", "other", gold=Verdict.A if gold else None)
         for k in range(pairs)
     ]
     store.add_pairs(name, made)
-    hashes = {judge.label: judge.config_hash("") for judge in cycle.judges}
+    hashes = {judge.label: judge.config_hash(rubric) for judge in cycle.judges}
 
     votes = [
         Vote(
