@@ -123,8 +123,12 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
     files: dict[str, Any] = {name: root(path) for name, path in cycle.input if isinstance(path, Path)}
     for name in ("traces", "outcomes"):
         files[name] = tuple(root(path) for path in getattr(cycle.input, name))
+    judges = tuple(judge.model_copy(update={"adapter": root(judge.adapter)}) for judge in cycle.judges)
+    made = cycle.generation and cycle.generation.model_copy(update={"adapter": root(cycle.generation.adapter)})
     return cycle.model_copy(
         update={
+            "judges": judges,
+            "generation": made,
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),

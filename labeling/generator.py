@@ -90,7 +90,9 @@ class Generator(Model):
         return length(prompt.messages) + tools, min(self.config.max_tokens, reply)
 
     def _way(self, tools: Sequence[Mapping[str, Any]]) -> _Way:
-        key = digest(tools) if tools else ""
+        key = (
+            digest(tools) if tools and self.config.provider != "local" else ""
+        )  # a local one reads them with the question
         if key not in self._ways:
             if len(self._ways) > TOOL_SETS:
                 del self._ways[next(name for name in self._ways if name)]
@@ -103,6 +105,8 @@ class Generator(Model):
             from labeling.providers.simulated_model import SimulatedModel
 
             return InProcess(SimulatedModel.of(self.config), self.config.temperature)
+        if self.config.provider == "local":
+            return self._connections.local(self.config).writer(self.config)
         more: dict[str, Any] = {"seed": 1} if self.config.seeds else {}  # each draw's own stands in its place
         if tools:
             more["tools"] = copy.deepcopy(tools)  # litellm changes what it is given

@@ -15,7 +15,10 @@ from labeling.providers.base import Answer, CallError, Question, Transport, para
 from labeling.providers.routes import Route, route
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from labeling.providers.http import Carrier
+    from labeling.providers.local import Local
 
 _VERSION = re.compile(r"(-(preview|latest|exp|beta))?([-@:](\d{4}[\d-]*|\d{2}-\d{2,4}|00\d|latest|v\d[\w.]*))?")
 
@@ -127,11 +130,27 @@ class Connections:
 
     def __init__(self, cycle: Cycle) -> None:
         self.cycle = cycle
+        self._local: dict[tuple[str, Path | None], Local] = {}
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, and of models in this process."""
         if "carrier" in self.__dict__:
             await self.carrier.close()
+        for local in self._local.values():
+            local.close()
+
+    def local(self, config: Endpoint) -> Local:
+        """A model in this process, which is loaded once.
+
+        Raises:
+            UsageError: it cannot be loaded.
+        """
+        from labeling.providers.local import Local
+
+        name = config.model, config.adapter
+        if name not in self._local:
+            self._local[name] = Local.open(config)
+        return self._local[name]
 
     def way(self, config: Endpoint) -> Route:
         """Where a model's calls go.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +15,7 @@ from labeling.model import Connections, Model, no_answer
 from labeling.providers.base import Answer, CallError, NotConnected, Question, Transport
 from labeling.providers.routes import litellm, price
 from labeling.reply import Reply, parse, verdict_margin
-from labeling.rubric import Rubric
+from labeling.rubric import Messages, Rubric
 
 if TYPE_CHECKING:
     from labeling.providers.simulated import World
@@ -38,12 +38,17 @@ class PanelJudge(Model):
         Returns:
             A failure if no answer came, or if a model answered that is neither the judge's nor one of its fallbacks.
         """
-        question = Question(self.rubric.messages(pair, ballot, seed=self.seed), self.key(ballot), attempt)
+        question = Question(self.messages(pair, ballot), self.key(ballot), attempt)
         try:
             answer, temperature = await self.send(question)
         except CallError as error:
             return no_answer(ballot, error)
         return self.judged(ballot, answer, temperature)
+
+    def messages(self, pair: Pair, ballot: Ballot) -> Messages:
+        """The request for a ballot, with the beginning of the reply where the cycle file gives one."""
+        request = self.rubric.messages(pair, ballot, seed=self.seed)
+        return request if self.config.begin is None else [*request, {"role": "assistant", "content": self.config.begin}]
 
     def key(self, ballot: Ballot) -> str:
         """The ballot's id on the wire."""
@@ -53,6 +58,7 @@ class PanelJudge(Model):
         """What an answer says of a ballot; a failure if it has no text, or if it is another model's."""
         if failure := self.unless_another(ballot, answer):
             return failure
+        answer = begun(answer, self.config.begin)
         if not answer.text.strip() and not answer.refused:
             return self.empty(ballot, answer)
         reply = Reply(Verdict.ABSTAIN) if answer.refused else parse(answer.text, ballot.shown)
@@ -72,13 +78,22 @@ class PanelJudge(Model):
 
     def tokens(self, pair: Pair, ballot: Ballot, /) -> tuple[int, int]:
         """A request's length in tokens, estimated at four characters each, and the usual reply's."""
-        request = self.rubric.messages(pair, ballot, seed=self.seed)
+        request = self.messages(pair, ballot)
         return sum(len(message["content"]) for message in request) // 4, self.reply_tokens
 
     @property
     def reply_tokens(self) -> int:
         """A reply's expected length in tokens."""
         return min(self.config.max_tokens, REPLY_TOKENS + AXIS_TOKENS * len(self.rubric.axes))
+
+
+def begun(answer: Answer, begin: str | None) -> Answer:
+    """An answer with its beginning, which was put into the judge's mouth; some servers repeat it, some do not."""
+    if begin is None or not answer.text or answer.refused or answer.text.startswith(begin):
+        return answer
+    first = {"token": begin, "logprob": 0.0, "top_logprobs": []}
+    tokens = [first, *answer.tokens] if isinstance(answer.tokens, list) else answer.tokens
+    return replace(answer, text=begin + answer.text, tokens=tokens)
 
 
 class Panel:
@@ -122,8 +137,13 @@ class Panel:
             from labeling.providers.simulated import InProcess, SimulatedJudge
 
             return self._judge(config, InProcess(SimulatedJudge.of(config, self._world), config.temperature))
+        if config.provider == "local":
+            return self._judge(config, self._connections.local(config).judge(config))
         way = self._connections.way(config)
-        transport, why = self._connections.open(config, way, self._schema(way.provider, way.model))
+        schema = (
+            self._schema(way.provider, way.model) if config.begin is None else None
+        )  # the rest of a reply fits none
+        transport, why = self._connections.open(config, way, schema)
         return self._judge(config, transport, why)
 
     def _judge(self, config: Judge, transport: Transport, why_default: str = "") -> PanelJudge:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import json
 import math
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from consensus.errors import UsageError
 from labeling.jsontext import Parse, quick_json, strict_json
@@ -34,7 +37,7 @@ class BadRow:
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
-    """The rows of a file, by its ending (.jsonl, .ndjson, .json, .csv, .parquet).
+    """The rows of a file, by its ending (.jsonl, .ndjson, .json, .csv, .parquet; all but the last also with .gz behind).
 
     Raises:
         UsageError: the file as a whole cannot be read.
@@ -64,23 +67,35 @@ def _read(
         ".csv": lambda: _csv(path),
         ".parquet": lambda: _parquet(path),
     }
-    reader = readers.get(path.suffix.lower())
+    packed = path.suffix.lower() == ".gz"
+    ending = (path.with_suffix("") if packed else path).suffix.lower()
+    reader = None if packed and ending == ".parquet" else readers.get(ending)
     if reader is None:
-        raise UsageError(f"cannot read {path}: its name must end in {', '.join(readers)}")
+        raise UsageError(
+            f"cannot read {path}: its name must end in {', '.join(readers)}, or in .gz behind one of these"
+        )
     try:
         if not path.is_file():
             raise UsageError(f"{path} is a folder, not a file" if path.is_dir() else f"there is no file {path}")
-        with path.open("rb") as file:
+        with _opened(path) as file:
             if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
                 raise UsageError(f"cannot read {path}: it is UTF-16; save it as UTF-8")
         yield from reader()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A file's bytes, unpacked if it is gzip by its name."""
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def _jsonl(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+    with _opened(path) as file:
+        for number, line in _lines(file):
+            if line is None:
+                yield BadRow(number, "the gzip file is cut or damaged here; nothing after this row could be read")
+                return
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
                 if text:
@@ -89,6 +104,16 @@ def _jsonl(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
                 yield BadRow(number, f"not UTF-8 at byte {error.start + 1}")
             except ValueError as error:
                 yield BadRow(number, f"not JSON: {error}")
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes | None]]:
+    """The lines of a file from 1; None in place of the one where a packed file breaks."""
+    lines, number = enumerate(file, 1), 0
+    try:
+        for number, line in lines:
+            yield number, line
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        yield number + 1, None
 
 
 def _object(number: int, value: Any) -> tuple[int, Row] | BadRow:
@@ -102,17 +127,22 @@ def _kind(value: Any) -> str:
 
 def _json_of_any_shape(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
     """An array of objects, one object, or one object a line: the first line tells."""
-    with path.open("rb") as file:
+    with _opened(path) as file:
         first = next((line for line in file if line.strip(_BLANK)), b"").strip(_BLANK)
     if not first.startswith(b"{"):
         return _json(path, parse)
     return _lone(path, parse) if first.endswith((b"{", b"[", b",")) else _jsonl(path, parse)
 
 
+def _whole(path: Path) -> bytes:
+    with _opened(path) as file:
+        return file.read()
+
+
 def _lone(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
     """One object over many lines."""
     try:
-        yield _object(1, parse(path.read_bytes().decode("utf-8-sig")))
+        yield _object(1, parse(_whole(path).decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         yield BadRow(1, f"not UTF-8 at byte {error.start + 1}")
     except ValueError as error:
@@ -122,7 +152,7 @@ def _lone(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
 def _json(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
     """An array of objects; where it breaks, the objects before the break are kept."""
     try:
-        text = path.read_bytes().decode("utf-8-sig").strip()
+        text = _whole(path).decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise UsageError(f"cannot read {path}: not UTF-8 at byte {error.start + 1}") from None
     if not text.startswith("["):
@@ -151,7 +181,7 @@ def _json(path: Path, parse: Parse) -> Iterator[tuple[int, Row] | BadRow]:
 def _csv(path: Path) -> Iterator[tuple[int, Row] | BadRow]:
     """Where the quotes go wrong, the rows before are kept: which line begins the next row is not known."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with io.TextIOWrapper(_opened(path), "utf-8-sig", errors="surrogateescape", newline="") as file:
         lines, number = filter(None, csv.reader(file, strict=True)), 0  # without blank lines
         try:
             header = next(lines, [])

@@ -38,6 +38,15 @@ def tokenize(rows: Iterable[Mapping[str, Any]], tokenizer: Any) -> list[Tokens]:
     return [render.tokens(row) for row in rows]
 
 
+def as_read(
+    messages: Iterable[Mapping[str, Any]], tools: Sequence[Any], tokenizer: Any
+) -> tuple[list[dict[str, Any]], list[Any] | None]:
+    """A conversation and its tools as `tokenize` gives them to the chat template: what it would drop is in the text."""
+    render = _Renderer(tokenizer)
+    read = render._readable(messages)
+    return (_told(read, list(tools)), None) if tools and not render.renders_tools else (read, list(tools) or None)
+
+
 class _Renderer:
     """Applies a chat template to rows, and knows what it drops."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from consensus.nouns import digest
 from consensus.sections.base import EnvironmentName, Name, Section, Url
@@ -29,8 +30,13 @@ class Endpoint(Section):
 
     word: ClassVar[str] = "model"  # what messages call it
 
-    provider: Name = Field(description="anthropic, openai, google, any other provider litellm knows; or simulated")
-    model: Name = Field(description="the provider's own name for the model")
+    provider: Name = Field(
+        description="anthropic, openai, google, any other provider litellm knows; local (in this process); or simulated"
+    )
+    model: Name = Field(
+        description="the provider's own name for the model; of a local one its folder, file or hub's name"
+    )
+    adapter: Path | None = Field(default=None, description="with provider local: a folder with a LoRA adapter for it")
     name: Name | None = Field(default=None, description="what it is called in tables; by default the model")
     api_base: Url | None = Field(default=None, description="an OpenAI-compatible endpoint, e.g. vLLM")
     api_key_env: EnvironmentName | None = Field(default=None, description="environment variable that holds the key")
@@ -49,6 +55,23 @@ class Endpoint(Section):
         return self.name or self.model
 
     @property
+    def adapted(self) -> dict[str, str]:
+        """Its adapter as part of what it is: the end of the folder's path, so that the folder may move with the cycle."""
+        return {} if self.adapter is None else {"adapter": "/".join(self.adapter.parts[-2:])}
+
+    @model_validator(mode="after")
+    def _adapter_is_local(self) -> Self:
+        if self.adapter is not None and self.provider != "local":
+            raise ValueError(
+                f"an adapter is put on by 'provider: local'; {self.provider!r} has to serve it by a name of its own"
+            )
+        if self.provider == "local" and self.api_base is not None:
+            raise ValueError(
+                "'provider: local' runs in this process and has no api_base; a server has 'provider: openai'"
+            )
+        return self
+
+    @property
     def called(self) -> bool:
         """Whether it is asked at all; a recorded judge is not."""
         return self.provider != "recorded"
@@ -60,7 +83,14 @@ class Judge(Endpoint):
     word: ClassVar[str] = "judge"
 
     provider: Name = Field(
-        description="anthropic, openai, google, any other provider litellm knows; simulated; or recorded (never called)"
+        description="anthropic, openai, google, any other provider litellm knows; local (in this process); simulated; or "
+        "recorded (never called)"
+    )
+
+    begin: str | None = Field(
+        default=None,
+        min_length=1,
+        description="how its reply begins, put into its mouth; for servers that go on with a last message (docs/local.md)",
     )
 
     def identity(self, rubric: str) -> dict[str, Any]:
@@ -68,7 +98,8 @@ class Judge(Endpoint):
         same = self.model_dump(mode="json", include={"provider", "model", "temperature", "max_tokens", "extra"})
         if self.provider == "recorded":
             same = {"provider": self.provider, "model": self.model}
-        return same | {"rubric": digest(rubric)[:12]}
+        begun = {} if self.begin is None else {"begin": self.begin}
+        return same | self.adapted | begun | {"rubric": digest(rubric)[:12]}
 
     def config_hash(self, rubric: str) -> str:
         """Part of a vote's key, so that two settings of one model are never mixed."""

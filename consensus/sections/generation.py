@@ -42,7 +42,7 @@ class Generation(Endpoint):
     def identity(self) -> dict[str, Any]:
         """What makes a completion this model's completion; how it is reached does not, nor how many are drawn."""
         same = {"provider", "model", "temperature", "max_tokens", "extra", "seeds", "system_prompt", "tools"}
-        return self.model_dump(mode="json", include=same)
+        return self.model_dump(mode="json", include=same) | self.adapted
 
     @property
     def config_hash(self) -> str:

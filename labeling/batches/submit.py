@@ -186,5 +186,5 @@ def _most(judge: BatchJudge, pair: Pair, ballot: Ballot) -> float | None:
 def _row(judge: BatchJudge, pair: Pair, ballot: Ballot) -> bytes:
     """One request: its body is the very one that would be sent online."""
     asked = judge.judge
-    body = judge.wire.call.body(asked.rubric.messages(pair, ballot, seed=asked.seed))
+    body = judge.wire.call.body(asked.messages(pair, ballot))
     return judge.api.row(asked.key(ballot), body)

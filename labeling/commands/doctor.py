@@ -127,8 +127,11 @@ def _ready(panel: Panel) -> Check:
         f"${price.input:g} in, ${price.output:g} out per million tokens"
         if price
         else "no price known: give one under 'price:'"
+        + (" (what its electricity costs is yours to say)" if judge.config.provider == "local" else "")
     )
-    return Check(judge.name, True if price or judge.config.provider == "simulated" else None, "; ".join(parts))
+    return Check(
+        judge.name, True if price or judge.config.provider in ("simulated", "local") else None, "; ".join(parts)
+    )
 
 
 async def _generation(cycle: Cycle, *, call: bool) -> Check:

@@ -26,6 +26,8 @@ def why_online(config: Judge, cycle: Cycle) -> str | None:
     """Why a judge cannot be asked in batches, as far as the cycle file tells; None if it can."""
     if config.provider == "simulated" and config.api_base is None:
         return "it is simulated in process; 'consensus simulate' serves it with a batch API, for an api_base"
+    if config.provider == "local":
+        return "it runs in this process, and is asked in batches of its own"
     if cycle.gateway and config.api_base is None:
         return "it is reached through the gateway, which has no batch API for all providers; give it an api_base"
     provider = PROVIDERS.get(config.provider, config.provider)

@@ -149,7 +149,7 @@ def batch_price(judge: Endpoint) -> Price | None:
 
 def _map_price(judge: Endpoint, kind: str) -> Price | None:
     """The price that litellm's map has for a judge's model; `kind` is the end of its names for it."""
-    if judge.provider in ("simulated", "vllm", "hosted_vllm"):
+    if judge.provider in ("simulated", "local", "vllm", "hosted_vllm"):
         return None
     provider = PROVIDERS.get(judge.provider, judge.provider)
     try:

@@ -82,7 +82,10 @@ def test_a_contest_is_priced_played_kept_and_corrected_by_people(tmp_path, capsy
     assert "corrected by people: 40 answers" in out
     assert "judges only: where judges share a bias" in out
     with Store(cycle.store) as store:
-        assert "win_rate_corrected" in {each.metric for each in scores(store, checkpoint="tuned")}
+        items = results(store, checkpoint="tuned", metric="win_corrected")
+        (score,) = [each for each in scores(store, checkpoint="tuned") if each.metric == "win_rate_corrected"]
+        assert (len(items), items.value.mean()) == (prompts, pytest.approx(score.value))
+        assert score.value == pytest.approx(corrected["corrected"]["value"])
 
 
 def test_a_contest_that_is_broken_off_keeps_no_figures_and_goes_on(tmp_path, capsys):
@@ -129,6 +132,7 @@ def test_without_a_run_or_checkpoints_it_says_what_makes_them(tmp_path, capsys):
     assert "names no checkpoints" in err
 
 
+@pytest.mark.slow
 def test_rewards_of_a_run_are_measured_kept_and_shown(tmp_path, capsys, monkeypatch):
     """A run's folder with an adapter that was never trained: its rewards are some numbers, those that the model gives."""
     pytest.importorskip("peft")
