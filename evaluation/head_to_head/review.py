@@ -11,9 +11,8 @@ import numpy as np
 
 from consensus.errors import UsageError
 from consensus.nouns import Pair, Verdict, digest
-from consensus.statistics.calibration import expit
 from consensus.statistics.clusters import Ints
-from consensus.statistics.stratified import allocation
+from consensus.statistics.stratified import allocation, likely
 from evaluation.head_to_head.analysis import Answers
 from evaluation.head_to_head.judged import STEPS, Judged
 from labeling.rows import BadRow, read_rows
@@ -32,7 +31,9 @@ def draw(found: Judged, n: int, *, seed: int) -> list[str]:
         n: how many; fewer if there are no more.
     Source: Neyman's allocation with a floor, see `stratified.allocation`.
     """
-    chance, there = expit(found.log_odds), ~found.same
+    there = ~found.same
+    chance = np.full(len(there), 0.5)
+    chance[there] = likely(found.log_odds[there])
     strata = [np.flatnonzero(there & (found.leaning == k)) for k in range(STEPS + 1)]
     spread = [float(np.sqrt(np.mean(chance[rows] * (1 - chance[rows])))) if len(rows) else 0.0 for rows in strata]
     asked = allocation([len(rows) for rows in strata], spread, n)
