@@ -21,6 +21,7 @@ from consensus.statistics.corrected import corrected_mean
 from consensus.statistics.intervals import Interval, mean_interval, wilson
 from consensus.statistics.latent import dawid_skene
 from consensus.statistics.stratified import allocation, likely, stratified_mean
+from evaluation.head_to_head.review import SHARED
 from tests.consensus.simulation import HI, judged
 
 PAIRS, PEOPLE, FAVOUR, SEED = 2400, 120, 0.35, 17
@@ -43,7 +44,7 @@ def intervals(rate: float, run: int) -> dict[str, Interval]:
     hard, llr, prompts = (count >= 2).astype(float), dawid_skene(votes).llr, np.arange(PAIRS)
     rows = rng.choice(PAIRS, PEOPLE, replace=False)
     soft = calibrated(llr, y, rows)
-    strata = by_count(count, likely(llr), rng)
+    strata = by_count(count, likely(SHARED * llr), rng)
     soft_there = calibrated(llr, y, strata)
     uniform = {"clusters": prompts, "sample_clusters": prompts[rows]}
     return {
