@@ -135,6 +135,7 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
             "generation": made,
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
+            "training": cycle.training.model_copy(update={"rows": root(cycle.training.rows)}),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),
             "evaluation": cycle.evaluation.model_copy(update=contest),
         }

@@ -73,7 +73,7 @@ def linked(sketches: Sketched, similarity: float) -> Places:
 
     Only sketches that share one of several bands are compared (locality-sensitive hashing; Indyk and Motwani 1998, STOC). The
     number of bands and their width are those that datasketch finds best for the similarity: a pair just as similar is missed
-    once in ten times at 0.9, and one of 0.95 once in ten thousand times.
+    once in ten times at 0.9, and one of 0.95 once in four hundred times.
     """
     from datasketch import MinHashLSH
 

@@ -114,10 +114,12 @@ def add_metrics(store: Store, run: str, measured: Sequence[Measured]) -> int:
 
 
 def metrics(store: Store, run: str) -> list[Measured]:
-    """What was measured, by step; of a step that was done twice, the last time."""
+    """What was measured, by step; of what was measured again after a resume, the last value."""
     rows = store.db.execute(
-        "SELECT step, epoch, metrics, created_at FROM run_metrics WHERE run = ? "
-        "QUALIFY row_number() OVER (PARTITION BY step ORDER BY created_at DESC, rowid DESC) = 1 ORDER BY step",
-        [run],
+        "SELECT step, epoch, metrics, created_at FROM run_metrics WHERE run = ? ORDER BY step, created_at, rowid", [run]
     ).fetchall()
-    return [Measured(step, epoch, json.loads(found), at) for step, epoch, found, at in rows]
+    found: dict[int, Measured] = {}
+    for step, epoch, said, at in rows:
+        before = found[step].metrics if step in found else {}
+        found[step] = Measured(step, epoch, {**before, **json.loads(said)}, at)
+    return list(found.values())

@@ -18,6 +18,7 @@ from consensus.writer import Writer
 from labeling import confidence
 from labeling.labeler import Labeler, Outcome
 from labeling.limits import Budget, Pace
+from labeling.model import Model
 from labeling.panel import Panel, PanelJudge
 from labeling.plan import Need, Work, needs, open_work
 from labeling.rubric import Rubric
@@ -195,7 +196,7 @@ def accounts(cycle: Cycle) -> dict[str, Pace]:
     return {provider: Pace(account.rpm, account.tpm) for provider, account in named.items()}
 
 
-def refuse_unpriced(judges: Mapping[str, PanelJudge]) -> None:
+def refuse_unpriced(judges: Mapping[str, Model]) -> None:
     """A limit in dollars means nothing for a judge without a price.
 
     Raises:

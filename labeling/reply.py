@@ -32,7 +32,7 @@ def parse(text: str, shown: Shown) -> Reply:
 
     Several objects or marks that name different verdicts contradict each other and are an abstention as well.
     """
-    objects = [found for found in _objects(text) if "verdict" in found]
+    objects = [found for found in json_objects(text) if "verdict" in found]
     said = {_word(found["verdict"]) for found in objects}
     if not objects:
         said = {_word(mark) for mark in _BRACKETED.findall(text)}
@@ -42,7 +42,7 @@ def parse(text: str, shown: Shown) -> Reply:
     return Reply(_completion(word, shown), scores)
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
     """The JSON objects in a text, fenced or not, outermost only."""
     at = text.find("{")
     while at >= 0:

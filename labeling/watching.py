@@ -44,7 +44,7 @@ async def watched(
     live = Live(store)
     shown = asyncio.create_task(Progress(labeler, cycle, live, console, before=before, pairs=tasks).run())
     try:
-        with _interrupts(labeler, console), _frozen_imports():
+        with interrupts(labeler, console), _frozen_imports():
             yield
     finally:
         shown.cancel()
@@ -84,7 +84,7 @@ def _frozen_imports() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts(labeler: Labeler[Any, Any], console: Console) -> Iterator[None]:
+def interrupts(labeler: Labeler[Any, Any], console: Console) -> Iterator[None]:
     """First Ctrl-C (or SIGTERM): start nothing more. Second: drop what is in flight."""
     loop, asked = asyncio.get_running_loop(), 0
 

@@ -1,12 +1,12 @@
-"""What stands beside an adapter: a card for people, and an adapter_config.json that names no folder of this machine."""
+"""What stands beside an adapter for people to read."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from consensus.summary import gold_sentence
 from consensus.terminal import percent
 from training.preferences import WHY
 
@@ -22,30 +22,17 @@ tags:
 ---"""
 
 
-def portable(adapter: Path, model: str) -> None:
-    """Let an adapter's config name its base model as the cycle file does, in place of a folder of converted weights."""
-    file = adapter / "adapter_config.json"
-    config = json.loads(file.read_text("utf-8"))
-    config["base_model_name_or_path"] = model
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", "utf-8")
-    part.replace(file)
-
-
-def card(manifest: Mapping[str, Any], gold: str) -> str:
-    """A Hugging Face model card.
-
-    Args:
-        manifest: of a run that ended.
-        gold: what people say of the labels, as a sentence.
-    """
+def card(manifest: Mapping[str, Any]) -> str:
+    """A Hugging Face model card of a run that ended."""
     data, settings, result = manifest["data"], manifest["config"], manifest["result"]
-    panel, lora = data["panel"], settings["lora"]
-    judges = [
-        f"| {judge['judge']} | {judge['votes']:,} | {percent(judge['first_slot'])} |" for judge in panel["judges"]
-    ]
+    lora = settings["lora"]
     lost = [f"- {n:,} pairs: {WHY.get(reason, reason)}" for reason, n in sorted(data["left_out"].items())]
     notes = [f"- {note}" for note in result["notes"]]
+    if result["step"] < result["steps"]:
+        notes.append(
+            f"- stopped early: the weights are those of step {result['step']:,}, where the lower bound of the held-out accuracy "
+            "was highest; that they were chosen for it makes the accuracy above a little too good"
+        )
     recipe = (
         f"Loss {settings['loss']}, beta {settings['beta']:g}, {settings['epochs']:g} epochs, {result['steps']:,} steps of "
         f"{settings['batch_size']} pairs, learning rate {settings['learning_rate']:g} ({settings['schedule']}), LoRA rank "
@@ -60,20 +47,32 @@ def card(manifest: Mapping[str, Any], gold: str) -> str:
     lines = [
         HEAD.format(base=json.dumps(settings["model"])),
         f"# {manifest['run']}",
-        f"A LoRA adapter of {settings['model']}, trained by DPO on {data['train']:,} pairs, as a panel of LLM judges prefers "
-        f"them (cycle {manifest['cycle']}).",
+        f"A LoRA adapter of {settings['model']}, trained by DPO on {data['train']:,} pairs (cycle {manifest['cycle']}).",
         "## Held out",
         _held_out(result["held_out"]),
         "## Data",
         about,
-        f"The panel kept {panel['kept']:,} of {panel['pairs']:,} pairs; {gold}.",
+        _panel(data["panel"]),
         "Left out:\n\n" + "\n".join(lost or ["- none"]),
-        "\n".join(["| judge | votes | for the completion shown first |", "| --- | --- | --- |", *judges]),
         "## Training",
         recipe,
         "\n".join(notes),
     ]
     return "\n\n".join(line for line in lines if line) + "\n"
+
+
+def _panel(panel: Mapping[str, Any] | None) -> str:
+    """What the panel kept, what people say of it, and who sat on it; nothing where the rows are no panel's."""
+    if panel is None:
+        return ""
+    judges = [
+        f"| {judge['judge']} | {judge['votes']:,} | {percent(judge['first_slot'])} |" for judge in panel["judges"]
+    ]
+    head = ["| judge | votes | for the completion shown first |", "| --- | --- | --- |"]
+    kept = (
+        f"The panel of LLM judges kept {panel['kept']:,} of {panel['pairs']:,} pairs; {gold_sentence(panel['gold'])}."
+    )
+    return "\n".join([kept, "", *head, *judges])
 
 
 def _held_out(found: Mapping[str, Any] | None) -> str:

@@ -106,7 +106,7 @@ def fit(
             longer than `max_length`, or the completion of a row has no tokens.
         TrainingFailed: the loss is not a number (with the pair ids of the batch), or memory ran out (with what to change).
     """
-    from training.trainer import train_adapter
+    from training.adapter import train_adapter
 
     return train_adapter(
         loaded, train, held_out, settings, folder, on_step=on_step, resume=resume, cache=cache or cache_folder()

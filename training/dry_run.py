@@ -18,31 +18,15 @@ def dry_run(cycle: Cycle) -> dict[str, Any]:
     import tempfile
     from pathlib import Path
 
-    from consensus.errors import ConsensusError
     from training.estimate import seconds, steps
     from training.identity import run_name
-    from training.lengths import counter
     from training.model import load
-    from training.preferences import plan
-    from training.prepare import nothing_left, opened
-    from training.rows import write
+    from training.prepare import Material
 
-    settings = cycle.training
-    with opened(cycle) as store, tempfile.TemporaryDirectory() as folder:
-        found = plan(store, cycle)
-        if not found.train:
-            raise ConsensusError(nothing_left(cycle, found))
-        loaded = load(settings.model, precision=settings.precision)
-        counts = write(
-            store,
-            found,
-            Path(folder),
-            tokens=counter(loaded.tokenizer),
-            max_length=settings.max_length,
-            stop=settings.too_long == "stop",
-        )
-    if not counts.train:
-        raise ConsensusError(nothing_left(cycle, found))
+    settings, material = cycle.training, Material.of(cycle)
+    found, loaded = material.plan, load(settings.model, precision=settings.precision)
+    with tempfile.TemporaryDirectory() as folder:
+        counts = material.write(cycle, loaded, Path(folder))
     weights, n = int(loaded.model.num_parameters()), steps(counts.train, settings)
     mean = counts.tokens / counts.train
     return {

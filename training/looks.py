@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -99,26 +99,47 @@ def share_won(margins: ArrayLike, clusters: ArrayLike) -> Interval:
 
 
 class EarlyStop:
-    """Stops when the held-out accuracy's lower bound has been below its best for so many looks in a row.
+    """Stops when so many looks in a row were worse than the best one, or worse than no training.
+
+    A look is worse than the best if its lower bound is below the best's, and worse than no training if its upper bound is below
+    one half.
 
     Attributes:
         best: the highest lower bound so far; nan before the first.
-        best_step: where that was.
+        best_step: where that was; 0 before the first.
     """
 
     def __init__(self, patience: int | None) -> None:
-        self._patience, self._below = patience, 0
+        self._patience, self._worse = patience, 0
         self.best, self.best_step = nan, 0
 
-    def __call__(self, step: int, low: float) -> bool:
-        """Hear of a look; whether to stop."""
-        if not isfinite(low):
+    def __call__(self, step: int, found: Mapping[str, float | None]) -> bool:
+        """Hear of the bounds `low` and `high` of a look, which may be unknown; whether to stop."""
+        low, high = found.get("low"), found.get("high")
+        if low is None or high is None:
             return False
-        if not low < self.best:  # the first one is not below nan
-            self.best, self.best_step, self._below = low, step, 0
+        if low < self.best or high < 0.5:  # the first one is not below nan
+            self._worse += 1
         else:
-            self._below += 1
-        return self._patience is not None and self._below >= self._patience
+            self.best, self.best_step, self._worse = low, step, 0
+        return self._patience is not None and self._worse >= self._patience
+
+
+def figures_of(metrics: Mapping[str, float], held_out: HeldOut) -> dict[str, Any]:
+    """The figures of a look again, from its metrics."""
+    counts = {
+        "accuracy": len(held_out.gold),
+        "margin": len(held_out.gold),
+        "gold_accuracy": int((held_out.gold != 0).sum()),
+    }
+    return {
+        name: {
+            end: metrics.get(f"held_out/{name}" + ("" if end == "value" else f"_{end}"))
+            for end in ("value", "low", "high")
+        }
+        | {"n": n}
+        for name, n in counts.items()
+    }
 
 
 def _known(value: float) -> float | None:

@@ -98,7 +98,7 @@ class Plan:
             `pair_id`, `prompt_id`, `p_chosen`, `support`, `category`, `gold` (chosen, rejected, tie, null), `held_out`.
         left_out: pairs that are not in the table, with the reason.
         by_people: pairs whose chosen side is a person's.
-        overruled: kept pairs whose chosen side is not the panel's.
+        overruled: kept pairs whose chosen side is not the panel's, by the votes' model.
         sizes: per policy that is possible, pairs to train on and pairs held out.
         prompts, groups, largest: prompts; groups of near-duplicates that stay together; prompts in the largest of them.
         digest: of everything that decides the rows.
@@ -153,14 +153,15 @@ def plan(store: Store, cycle: Cycle) -> Plan:
     used = used[np.argsort(np.asarray(table["row"])[used], kind="stable")]
     chosen = _rows(table, used, choice, found, held_out)
     gone = np.flatnonzero(choice.side == 0)
+    by_people = np.isin(found.votes.gold[used], (A, B)) & settings.gold
     return Plan(
         cycle=cycle.name,
         policy=policy,
         because=_because(settings.policy, likelier),
         table=chosen,
         left_out=pa.table({"pair_id": table["pair_id"].take(gone), "reason": pa.array(choice.why[gone], pa.string())}),
-        by_people=int((np.isin(found.votes.gold[used], (A, B)) & settings.gold).sum()),
-        overruled=int((found.kept[used] & (found.label[used] != choice.side[used])).sum()),
+        by_people=int(by_people.sum()),
+        overruled=int((found.kept[used] & (found.label[used] != choice.side[used]) & ~by_people).sum()),
         sizes={
             name: (int((one.side[~held_out] != 0).sum()), int((one.side[held_out] != 0).sum()))
             for name, one in choices.items()
@@ -189,9 +190,8 @@ def _held_out(store: Store, table: pa.Table, share: float, near: float | None) -
     rows = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(rows, of_prompt, np.asarray(table["row"], dtype=np.int64))
     order = np.argsort(rows)
-    found = split(
-        [ids[k] for k in order.tolist()], [spoken(one) for one in prompts(store, rows[order])], share=share, near=near
-    )
+    texts = (spoken(one) for one in prompts(store, rows[order]))
+    found = split([ids[k] for k in order.tolist()], texts, share=share, near=near)
     out = np.empty(len(ids), np.bool_)
     out[order] = found.held_out
     return out, of_prompt, {"prompts": len(ids), "groups": found.groups, "largest": found.largest}

@@ -85,11 +85,9 @@ def attend(
         plain: tuple[Any, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **settings)
         return plain
     window = settings.get("sliding_window")
-    how = {
-        "scale": settings.get("scaling"),
-        "dropout_p": settings.get("dropout", 0.0),
-        "enable_gqa": query.shape[1] != key.shape[1],
-    }
+    how = {"scale": settings.get("scaling"), "dropout_p": settings.get("dropout", 0.0)}
+    # Heads that share keys get copies: with a mask, SDPA's fast kernels for GPUs know no groups.
+    key, value = (each.repeat_interleave(query.shape[1] // each.shape[1], 1) for each in (key, value))
     parts = []
     for start, trunk, *branches in spans:
         stem = slice(start, start + trunk)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from consensus.errors import ConsensusError, UsageError
 from training import identity, manifest
 from training.preferences import WHY, Plan, plan
-from training.rows import Counts, write
+from training.rows import Counts, counter, write, write_parts
 
 if TYPE_CHECKING:
     from consensus.cycle import Cycle
@@ -41,6 +43,62 @@ def opened(cycle: Cycle) -> Store:
     return store
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What is trained on: the cycle's labels, or rows of a file.
+
+    Attributes:
+        rows: of the file; None where the texts are in the store.
+        panel: `consensus.summary.summary` of the cycle; None for a file.
+    """
+
+    plan: Plan
+    rows: pa.Table | None = None
+    panel: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, cycle: Cycle) -> Material:
+        """By the cycle's `training:` section.
+
+        Raises:
+            UsageError: as `opened`; or the file cannot be read.
+            ConsensusError: nothing is left to train on.
+        """
+        from consensus.summary import summary
+        from training.given import given
+
+        if cycle.training.rows is not None:
+            found = cls(*given(cycle.name, cycle.training.rows, cycle.training))
+        else:
+            with opened(cycle) as store:
+                found = cls(plan(store, cycle), None, summary(store, cycle.name))
+        if not found.plan.train:
+            raise ConsensusError(nothing_left(cycle, found.plan))
+        return found
+
+    def write(self, cycle: Cycle, loaded: Loaded, folder: Path) -> Counts:
+        """Write the rows that the model can be trained on.
+
+        Raises:
+            UsageError: a row is too long, and that stops it.
+            ConsensusError: nothing is left to train on.
+        """
+        settings = cycle.training
+        how: dict[str, Any] = {
+            "tokens": counter(loaded.tokenizer),
+            "max_length": settings.max_length,
+            "stop": settings.too_long == "stop",
+        }
+        if self.rows is not None:
+            counts = write_parts([self.rows], self.plan, folder, plain=False, **how)
+        else:
+            with opened(cycle) as store:
+                counts = write(store, self.plan, folder, **how)
+        if not counts.train:
+            raise ConsensusError(f"nothing is left to train on: {reasons(counts.left_out)}")
+        return counts
+
+
 def runs_folder(cycle: Cycle) -> Path:
     """Where the runs of a store stand."""
     return cycle.store.parent / "runs"
@@ -60,13 +118,8 @@ class Preparation:
     """
 
     def __init__(self, cycle: Cycle, *, beside: Path, name: str | None) -> None:
-        from consensus.summary import summary
-
-        self._cycle = cycle
-        with opened(cycle) as store:
-            self.plan, self._summary = plan(store, cycle), summary(store, cycle.name)
-        if not self.plan.train:
-            raise ConsensusError(nothing_left(cycle, self.plan))
+        self._cycle, self.material = cycle, Material.of(cycle)
+        self.plan = self.material.plan
         run = name or identity.run_name(cycle.name, cycle.training, self.plan.digest)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run):
             raise UsageError(f"a run's name has letters, digits, '.', '_' and '-', unlike {run!r}")
@@ -87,8 +140,8 @@ class Preparation:
         self.over = self._before.get("state") == "ended"
 
     def _compare(self, before: dict[str, Any]) -> None:
-        old = type(self._cycle.training).model_validate(before["config"]).identity()
-        lines = identity.difference(old, self._cycle.training.identity())
+        now = self._cycle.training.identity()
+        lines = identity.difference({name: value for name, value in before["config"].items() if name in now}, now)
         if before["data_hash"] != self.plan.digest:
             lines.append("  the labels, or the rule over them")
         if lines:
@@ -99,8 +152,7 @@ class Preparation:
         """Write the rows and the manifest, unless an earlier start of the run did.
 
         Raises:
-            UsageError: the model has other weights than when the run began, a row is too long and that stops it, or the
-                model's chat template drops tools.
+            UsageError: the model has other weights than when the run began, or a row is too long and that stops it.
             ConsensusError: nothing is left to train on.
         """
         if self._before and self._before["base"] != loaded.base:
@@ -114,27 +166,15 @@ class Preparation:
                 name: getattr(self.plan, name)
                 for name in ("because", "by_people", "overruled", "prompts", "groups", "largest")
             }
-            found = {**asdict(counts), **figures, "panel": self._summary}
+            found = {**asdict(counts), **figures, "panel": self.material.panel}
             self._before = {**self.identity, "base": loaded.base, "state": "begun", "stored": False, "data": found}
             manifest.write(self.folder, self._before)
         manifest.stored(self._cycle.store, self.folder, self._before, "begun")
 
     def _written(self, loaded: Loaded) -> Counts:
-        from training.lengths import counter
-
-        part, settings = self.folder / "data.part", self._cycle.training
+        part = self.folder / "data.part"
         shutil.rmtree(part, ignore_errors=True)
-        with opened(self._cycle) as store:
-            counts = write(
-                store,
-                self.plan,
-                part,
-                tokens=counter(loaded.tokenizer),
-                max_length=settings.max_length,
-                stop=settings.too_long == "stop",
-            )
-        if not counts.train:
-            raise ConsensusError(f"nothing is left to train on: {reasons(counts.left_out)}")
+        counts = self.material.write(self._cycle, loaded, part)
         shutil.rmtree(self.folder / "data", ignore_errors=True)
         part.rename(self.folder / "data")
         return counts

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from math import isfinite, nan
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from consensus.runs import Measured
 from consensus.tables import utc_now
-from training.looks import EarlyStop, HeldOut, Look, look
+from training.looks import EarlyStop, HeldOut, Look, figures_of, look
 
 if TYPE_CHECKING:
     from training.dpo import Step
 
-METRICS = "metrics.jsonl"
-LOW = "held_out/accuracy_low"
+METRICS, BEST, WEIGHTS = "metrics.jsonl", "best", "adapter_model.safetensors"
+ACCURACY = "held_out/accuracy"
 EVERY = 10.0  # seconds between two openings of the store, which other commands may want meanwhile
 
 
@@ -47,40 +48,77 @@ class Recorder:
         self._file, self._run, self._store = folder / METRICS, run, store
         self._held_out, self._show = held_out, show
         self._stop = EarlyStop(patience)
+        self._folder, self._patience = folder, patience
         self._begun, self._synced = False, time.monotonic()
-
-    @property
-    def best_step(self) -> int:
-        """Where the lower bound of the held-out accuracy was highest."""
-        return self._stop.best_step
 
     def __call__(self, step: Step) -> bool:
         """Write a step down; whether to stop."""
         if not self._begun:
-            self._go_on_from(step.step)
-        found = {name: float(value) for name, value in step.metrics.items() if isfinite(value)}
+            self._go_on_from(step)
+        self._keep_best()
+        found = {
+            name: float(value)
+            for name, value in step.metrics.items()
+            if isfinite(value) and name not in ("step", "epoch")
+        }
         stop = False
         if step.held_out is not None:
             seen = look(step.held_out, self._held_out)
             found |= seen.metrics()
-            stop = self._stop(step.step, seen.accuracy.low)
+            stop = self._stop(step.step, seen.figures()["accuracy"])
             self._show.look(step.step, seen)
+        else:
+            self._show.step(step.step, step.steps, found)
         append(self._file, Measured(step.step, step.epoch, found, utc_now()))
-        self._show.step(step.step, step.steps, found)
         if time.monotonic() - self._synced > EVERY:
             self._synced = time.monotonic()
             sync(self._file.parent, self._run, self._store)
         return stop
 
-    def _go_on_from(self, first: int) -> None:
+    def _go_on_from(self, first: Step) -> None:
         """What a killed run measured after its last checkpoint is measured again: the file begins anew there."""
         self._begun = True
-        before = [one for one in measured(self._file) if one.step < first]
+        looks = first.held_out is not None
+        before = [
+            one
+            for one in measured(self._file)
+            if (one.step, ACCURACY in one.metrics) < (first.step, looks)  # of a step, the look comes after the losses
+        ]
         part = self._file.with_suffix(".part")
         part.write_text("".join(map(_line, before)), "utf-8")
         part.replace(self._file)
         for one in before:
-            self._stop(one.step, one.metrics.get(LOW, nan))
+            if ACCURACY in one.metrics:
+                self._stop(one.step, figures_of(one.metrics, self._held_out)["accuracy"])
+
+    def _keep_best(self) -> None:
+        """Keep the weights of the best look, whose checkpoint is written after it and deleted when two others are."""
+        step, folder = self._stop.best_step, self._folder / BEST
+        weights = self._folder / "checkpoints" / f"checkpoint-{step}" / WEIGHTS
+        if self._patience is None or kept(self._folder) == step or not weights.exists():
+            return
+        part = self._folder / f"{BEST}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        shutil.copy(weights, part / WEIGHTS)
+        (part / "step").write_text(str(step), "utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+
+
+def kept(folder: Path) -> int | None:
+    """The step whose weights were kept as the best; None without any."""
+    file = folder / BEST / "step"
+    return int(file.read_text("utf-8")) if file.exists() else None
+
+
+def back_to_best(folder: Path, adapter: Path) -> int | None:
+    """Put the kept weights in the place of an adapter's; of which step they are, None if there are none."""
+    step = kept(folder)
+    if step is not None:
+        shutil.copy(folder / BEST / WEIGHTS, adapter / f"{WEIGHTS}.part")
+        (adapter / f"{WEIGHTS}.part").replace(adapter / WEIGHTS)
+    return step
 
 
 def append(file: Path, one: Measured) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,22 +47,36 @@ class Counts:
     longest: int
 
 
-def write(
-    store: Store, plan: Plan, folder: Path, *, tokens: Tokens | None = None, max_length: int = 0, stop: bool = False
+def write(store: Store, plan: Plan, folder: Path, **how: Any) -> Counts:
+    """Write a plan's pairs, with their texts from the store; `how` as for `write_parts`."""
+    from consensus.preference_store import plain, texts
+
+    return write_parts(texts(store, plan.table), plan, folder, plain=plain(store, plan.cycle), **how)
+
+
+def write_parts(
+    parts: Iterable[pa.Table],
+    plan: Plan,
+    folder: Path,
+    *,
+    plain: bool,
+    tokens: Tokens | None = None,
+    max_length: int = 0,
+    stop: bool = False,
 ) -> Counts:
     """Write `train.arrow`, `held_out.arrow` and `left_out.jsonl` into the folder.
 
     Args:
+        parts: the plan's pairs with their texts, see `preference_store.texts`.
+        plain: whether all of these are plain text, none chat messages.
         tokens: counts the tokens of rows; None takes rows of any length.
         max_length: tokens of a row at most.
         stop: refuse to go on where a row is longer, in place of leaving it out.
     Raises:
         UsageError: a row is too long, and `stop` is set.
     """
-    from consensus.preference_store import plain, texts
-
     folder.mkdir(parents=True, exist_ok=True)
-    schema = _schema(PLAIN if plain(store, plan.cycle) else WITH_TOOLS)
+    schema = _schema(PLAIN if plain else WITH_TOOLS)
     counts: Counter[str] = Counter(plan.left_out["reason"].to_pylist())
     sizes, total, longest = [0, 0], 0, 0
     with (
@@ -74,7 +88,7 @@ def write(
     ):
         for part in plan.left_out.to_batches(max_chunksize=10_000):
             left_out.writelines(orjson.dumps(row) + b"\n" for row in part.to_pylist())
-        for part in texts(store, plan.table):
+        for part in parts:
             rows = _built(part, schema)
             why = _unfit(rows)
             length = np.zeros(len(rows), np.int64)
@@ -96,6 +110,13 @@ def write(
             total += int(length[(why == "") & ~held_out].sum())
             longest = max(longest, int(length[why == ""].max(initial=0)))
     return Counts(sizes[0], sizes[1], dict(counts), total, longest)
+
+
+def counter(tokenizer: Any) -> Tokens:
+    """Counts tokens as the trainer does: through the tokenizer's chat template."""
+    from training.tokens import tokenize
+
+    return lambda rows: [pair.length for pair in tokenize(rows, tokenizer)]
 
 
 def dataset(file: Path) -> Any:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from consensus.errors import ConsensusError, UsageError
+from consensus.errors import ConsensusError
 from training import manifest
-from training.looks import HeldOut, look
+from training.looks import HeldOut, figures_of, look
 from training.prepare import Preparation
-from training.record import Recorder, Show
+from training.record import BEST, METRICS, Recorder, Show, back_to_best, measured
 from training.rows import HELD_OUT, TRAIN, dataset, row
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ def train(cycle: Cycle, *, beside: Path, show: Show, name: str | None = None) ->
     from training.model import load
     from training.processes import Processes
 
+    _quiet()
     settings, processes = cycle.training, Processes()
-    if settings.task == "judge":
-        raise UsageError("training.task: judge has no rows of its own yet; 'policy' trains on the pairs' completions")
     preparation: list[Preparation] = []  # of the first process
 
     def begin() -> tuple[Path, bool]:
@@ -93,29 +93,46 @@ def train(cycle: Cycle, *, beside: Path, show: Show, name: str | None = None) ->
         try:
             fitted = fit(loaded, rows, tested, settings, folder, on_step=record)
         except ConsensusError:
-            processes.once(lambda: manifest.stored(cycle.store, folder, manifest.read(folder), "failed"))
+            if processes.first:  # without waiting for the others, which may be in the middle of a step
+                manifest.stored(cycle.store, folder, manifest.read(folder), "failed")
             raise
         processes.once(lambda: _finish(cycle, folder, fitted, held_out))
         return Done(folder, manifest.read(folder), before=False)
 
 
+def _quiet() -> None:
+    """Let the libraries say what is wrong, and not how many files they write."""
+    import warnings
+
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+
+
 def _finish(cycle: Cycle, folder: Path, fitted: Fit, held_out: HeldOut) -> None:
-    from consensus.summary import gold_sentence
-    from training.card import card, portable
+    from training.card import card
 
     found = manifest.read(folder)
+    tested = None if fitted.after is None or not len(held_out.gold) else look(fitted.after, held_out).figures()
+    step = fitted.steps
+    if fitted.stopped and (best := back_to_best(folder, fitted.adapter)) is not None:
+        step = best
+        tested = figures_of(
+            {k: v for one in measured(folder / METRICS) if one.step == best for k, v in one.metrics.items()}, held_out
+        )
+    shutil.rmtree(folder / BEST, ignore_errors=True)
     result: dict[str, Any] = {
         "steps": fitted.steps,
         "stopped_early": fitted.stopped,
+        "step": step,
         "seconds": round(fitted.seconds, 1),
         "notes": list(fitted.notes),
-        "held_out": None
-        if fitted.after is None or not len(held_out.prompt)
-        else look(fitted.after, held_out).figures(),
+        "held_out": tested,
     }
-    portable(fitted.adapter, cycle.training.model)
     found |= {"state": "ended", "result": result}
-    text = card(found, gold_sentence(found["data"]["panel"]["gold"]))
+    text = card(found)
     (folder / "README.md").write_text(text, "utf-8")
     (fitted.adapter / "README.md").write_text(text, "utf-8")
     manifest.write(folder, found)

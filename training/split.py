@@ -7,12 +7,13 @@ that checkpoints can be compared on prompts that none of them saw.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import orjson
 
+from consensus.near import Sketches, linked
 from consensus.statistics.clusters import cluster_codes
 from consensus.statistics.estimate import Bools
 
@@ -32,31 +33,33 @@ class Split:
     largest: int
 
 
-def split(prompt_ids: Sequence[str], texts: Sequence[str], *, share: float, near: float | None) -> Split:
+def split(prompt_ids: Sequence[str], texts: Iterable[str], *, share: float, near: float | None) -> Split:
     """Hold out a share of the groups of prompts.
 
     Args:
         prompt_ids: all different, each a hash of the prompt.
-        texts: what of each prompt is compared, see `spoken`.
+        texts: what of each prompt is compared, see `spoken`; as many.
         share: of the groups, in [0, 1). Above 0 at least one group is held out, if there are two.
         near: the similarity from which two prompts stay together, in (0, 1), see `consensus.near.groups`; None: only those whose
             texts are the same.
     Raises:
         ValueError: a prompt stands there twice.
     """
-    from consensus.near import groups
-
     n = len(prompt_ids)
     if len(set(prompt_ids)) < n:
         raise ValueError("a prompt is given twice; split prompts, not pairs")
-    text_of = cluster_codes(list(texts))
-    different = list(dict.fromkeys(texts))
-    group = cluster_codes(text_of if near is None else groups(different, near)[text_of])
+    sketches, number, text_of = Sketches() if near else None, dict[bytes, int](), np.empty(n, np.int64)
+    for place, text in enumerate(texts):  # which are not kept: a million prompts of agents are gigabytes
+        key = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+        if key not in number and sketches:
+            sketches.add(text)
+        text_of[place] = number.setdefault(key, len(number))
+    group = cluster_codes(linked(sketches.all(), near)[text_of] if sketches and near and n else text_of)
     places = np.array([_place(name) for name in prompt_ids], dtype=np.uint64)
     lowest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.uint64).max)
     np.minimum.at(
         lowest, group, places
-    )  # a group goes where its first prompt by hash goes, in whatever order they came
+    )  # a group goes where its first prompt by hash goes, whatever order they came in
     out = np.zeros(len(lowest), np.bool_)
     if share and len(lowest) > 1:
         out = lowest < int(share * 2**64)

@@ -11,7 +11,7 @@ CREATE TABLE runs (
     folder VARCHAR NOT NULL,       -- from the store's own folder
     created_at TIMESTAMP NOT NULL
 );
-CREATE TABLE run_metrics (         -- of a step that was done again after a resume, the last one counts
+CREATE TABLE run_metrics (         -- of what was measured again after a resume, the last value counts
     run VARCHAR NOT NULL,
     step UINTEGER NOT NULL,
     epoch DOUBLE NOT NULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -36,7 +37,10 @@ class Training(Section):
     model: Name = Field(default=MODEL, description="the base model: a hub's name, a folder, a .gguf file")
     task: Literal["policy", "judge"] = Field(
         default="policy",
-        description="policy: prefer the chosen completion; judge: prefer the right verdict on the pair",
+        description="policy: prefer the chosen completion; judge: the right judgment, whose `rows` `evaluate benchmark` writes",
+    )
+    rows: Path | None = Field(
+        default=None, description="preference rows (JSONL, Parquet) to train on in place of the cycle's labels"
     )
     policy: Literal["soft", "hard"] = Field(
         default="soft",
@@ -97,7 +101,7 @@ class Training(Section):
     patience: int | None = Field(
         default=3,
         ge=1,
-        description="looks in a row at which the lower bound of held-out accuracy is below its best, then it stops; null: never",
+        description="looks in a row at which held-out accuracy is worse than its best or than a half, then it stops; null: never",
     )
     report_to: tuple[Name, ...] = Field(
         default=(), description="where TRL reports to beside the store: tensorboard, wandb, trackio"
@@ -105,6 +109,12 @@ class Training(Section):
 
     @model_validator(mode="after")
     def _sound(self) -> Training:
+        if self.task == "judge" and self.rows is None:
+            raise Misfit(
+                "'task: judge' needs 'rows': the judgments that 'consensus evaluate benchmark' writes",
+                "training",
+                "task",
+            )
         if self.loss in ("cdpo", "rdpo") and self.noise is None:
             raise Misfit(f"'loss: {self.loss}' needs 'noise', the share of labels that are wrong", "training", "loss")
         if self.noise is not None and self.loss not in ("cdpo", "rdpo", "exo_pair"):
@@ -118,5 +128,5 @@ class Training(Section):
         return self
 
     def identity(self) -> dict[str, Any]:
-        """What decides the adapter; where metrics go and how much is computed at once do not."""
-        return self.model_dump(mode="json", exclude={"report_to", "at_once"})
+        """What decides the adapter; where metrics go, how much is computed at once and where rows stand do not."""
+        return self.model_dump(mode="json", exclude={"report_to", "at_once", "rows"})

@@ -71,8 +71,8 @@ class Mean:
     """A mean and its cluster-robust standard error.
 
     Attributes:
-        error: CR1; nan with fewer than two clusters, and where all values are equal: a spread that was never seen cannot be
-            estimated as none.
+        error: CR1; nan with fewer than two clusters, and where all of these have the same mean: a spread that was never seen
+            cannot be estimated as none.
         alone: what the error would be if every row were a cluster of its own; nan where `error` is.
         n: rows of positive weight.
         clusters: clusters with such a row.
@@ -111,10 +111,11 @@ def cluster_mean(values: ArrayLike, clusters: ArrayLike, *, weights: ArrayLike |
     residual = w * (y - mean)
     sums = cluster_sums(np.stack([residual, w], axis=1), clusters)
     sums = sums[sums[:, 1] > 0]
-    if len(sums) < 2 or np.ptp(y[w > 0]) == 0:
+    error = sqrt(_variance(sums)) if len(sums) > 1 else 0.0
+    if error <= 1e-12 * float(np.abs(y[w > 0]).max()):
         return Mean(mean, nan, nan, n, len(sums))
     alone = sqrt(_variance(np.stack([residual, w], axis=1)[w > 0]))
-    return Mean(mean, sqrt(_variance(sums)), alone, n, len(sums))
+    return Mean(mean, error, alone, n, len(sums))
 
 
 def mean_interval(

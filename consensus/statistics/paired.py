@@ -82,7 +82,7 @@ def level_of(critical: float) -> float:
 def verdict(found: Paired, *, margin: float = 0.0) -> Verdict:
     """Promote or reject only where both tests say so.
 
-    At 30 prompts the t-test alone promotes 2.7 to 3.0 % of checkpoints without an effect where 2.5 % are promised. The test by sign
+    The t-test alone promotes up to 2.9 % of checkpoints without an effect where 2.5 % are promised. The test by sign
     flips is exact if differences are as likely to go one way as the other, however they are distributed; but it draws its patterns,
     so that at levels below 20 in the number of patterns (early looks) the t-test decides alone.
     """

@@ -17,6 +17,21 @@ if TYPE_CHECKING:
     from labeling.plan import Need
 
 app = App(name="evaluate", help_format="plaintext", default_parameter=Parameter(negative=()))
+app.command(
+    "evaluation.commands.judges:judges",
+    name="judges",
+    help="Compare judges on pairs with gold: accuracy, order, cost, and what is more than chance.",
+)
+app.command(
+    "evaluation.commands.benchmark:benchmark",
+    name="benchmark",
+    help="Split a benchmark of judges, and write what is judged and what is trained on.",
+)
+app.command(
+    "evaluation.commands.protocol:protocol",
+    name="protocol",
+    help="Ask judges about whole rows of a benchmark: best of four, or ratings.",
+)
 
 PEOPLE = 120  # pairs to ask people about, where nobody says how many
 What = Literal["rewards", "head-to-head"]

@@ -43,6 +43,7 @@ class Decision:
     Attributes:
         verdict: promote if the gain is surely above `gate.min_effect` and every guard holds; reject if it is surely below, or
             a guard is surely broken; else inconclusive.
+        gain: the verdict on the gain alone.
         test: of the gain.
         value, reference: the means of the checkpoint and of its baseline on the items that are compared.
         shares: whether the metric is a share, which is said in points.
@@ -56,6 +57,7 @@ class Decision:
     contest: Contest
     gate: Gate
     verdict: Verdict
+    gain: Verdict
     test: Paired
     value: float
     reference: float
@@ -87,6 +89,7 @@ class Decision:
             "metric": self.contest.metric,
             "verdict": str(self.verdict),
             "promote": self.promotes,
+            "gain": str(self.gain),
             "effect": {"value": effect.value, "low": effect.low, "high": effect.high, "error": mean.error},
             "checkpoint_mean": self.value,
             "baseline_mean": self.reference,
@@ -128,10 +131,12 @@ def decide(
         rng: decides the sign flips.
     """
     test = paired(items.differences, items.prompt, margin=gate.min_effect, critical=look.critical, rng=rng)
+    gain = verdict(test, margin=gate.min_effect)
     return Decision(
         contest,
         gate,
-        combined(verdict(test, margin=gate.min_effect), rulings),
+        combined(gain, rulings),
+        gain,
         test,
         value=float(items.value.mean()) if len(items) else nan,
         reference=float(items.reference.mean()) if len(items) else nan,

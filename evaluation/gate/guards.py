@@ -80,8 +80,11 @@ def by_results(guard: Guard, found: Results, checkpoint: str, baseline: str, lev
 
 def by_audit(guard: Guard, audit: Audit) -> Iterator[Ruling]:
     """What a guard on a figure of the audit says, of the panel and of every judge that has the figure; at 95 %."""
-    for judge, each in figures(audit, guard.name):
+    known = list(figures(audit, guard.name))
+    for judge, each in known:
         yield _ruling(guard, judge, Interval(*sized(each), each.n), each.reason)
+    if not known:
+        yield Ruling(guard, None, Interval(nan, nan, nan, 0), Standing.OPEN, "this audit does not have it")
 
 
 def by_production(guard: Guard, measured: Measured, checkpoint: str, baseline: str) -> Ruling:

@@ -110,19 +110,13 @@ def _of_gain(decision: Decision, margin: str) -> str:
         return f"{planned}: with one more, {decision.gate.confidence:g} could not be promised"
     if not isfinite(found.low):
         return "the gain has no interval: there are fewer than two prompts, or all differences are equal"
-    if found.low > decision.gate.min_effect:
-        if decision.test.sign_flip_p > 2 * _tail(decision):
-            return f"the interval of the gain is above {margin}, but the test by sign flips does not agree: too few prompts"
+    if decision.gain is Verdict.PROMOTE:
         return f"the gain is surely above {margin}"
-    if found.high < decision.gate.min_effect:
+    if decision.gain is Verdict.REJECT:
         return f"the gain is surely below {margin}"
-    return f"the gain may be above or below {margin}"
-
-
-def _tail(decision: Decision) -> float:
-    from scipy.special import ndtr
-
-    return float(ndtr(-decision.look.critical))
+    if found.low <= decision.gate.min_effect <= found.high:
+        return f"the gain may be above or below {margin}"
+    return f"the interval of the gain leaves out {margin}, but sign flips of so few prompts do not"
 
 
 def _unit(decision: Decision) -> Callable[[float], str]:
@@ -134,9 +128,10 @@ def _value(decision: Decision, value: float) -> str:
 
 
 def _between(found: Interval, unit: Callable[[float], str]) -> str:
-    return (
-        f", between {unit(found.low)} and {unit(found.high)}," if isfinite(found.low) and isfinite(found.high) else ""
-    )
+    if not (isfinite(found.low) and isfinite(found.high)):
+        return ""
+    low, high = (unit(bound).partition(" ")[0] for bound in (found.low, found.high))
+    return f" (between {low} and {high})"
 
 
 def _plain(value: float) -> str:
@@ -146,8 +141,8 @@ def _plain(value: float) -> str:
 def _escaped(text: str) -> str:
     for sign in "\\`*_<>[]":
         text = text.replace(sign, "\\" + sign)
-    return text
+    return text.replace("\n", " ")
 
 
 def _cell(text: str) -> str:
-    return _escaped(text).replace("|", "\\|").replace("\n", " ")
+    return _escaped(text).replace("|", "\\|")

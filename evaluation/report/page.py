@@ -20,7 +20,7 @@ from evaluation.report.progress import progress
 from evaluation.report.sections import Section
 from evaluation.report.specs import NARROW, WIDE
 
-_ILLEGIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no text, or not to be written as UTF-8
+ILLEGIBLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # no text, or not to be written as UTF-8
 LEVEL = 0.95
 """The level at which an audit's figures have their intervals."""
 
@@ -89,7 +89,7 @@ def page(audit: Audit, about: About, history: History) -> str:
         everything=sections.everything(audit),
         level=f"{100 * LEVEL:g} %",
     )
-    return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", html)
+    return ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", html)
 
 
 def parts(audit: Audit, about: About, history: History) -> list[Section]:

@@ -73,7 +73,6 @@ class Local:
             raise UsageError(
                 f"judge {config.label!r} is local: it gives its likeliest verdict, and nothing is drawn: temperature has to be 0"
             )
-
         if config.begin is not None:
             raise UsageError(f"judge {config.label!r} is local, and begins its reply itself: take 'begin' out")
 

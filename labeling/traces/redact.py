@@ -32,13 +32,21 @@ _ISSUERS = re.compile(  # by number ranges, ISO/IEC 7812
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,4})?)(?!\w)")
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
-_SECRETS = (
-    SECRET,
-    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,10000}?-----END [A-Z ]{0,30}PRIVATE KEY-----", re.DOTALL),
-    re.compile(r"(?<!\w)(?:AKIA|ASIA)[0-9A-Z]{16}(?!\w)"),
-    re.compile(r"(?<!\w)(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|glpat-[\w-]{20,255})"),
-    re.compile(r"(?<!\w)(?:xox[abeoprs]-[\w-]{10,255}|[rs]k_live_[A-Za-z0-9]{16,255})"),
-    re.compile(r"(?<!\w)eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{8,4000}"),  # a JSON web token
+_SECRETS = (  # each behind what stands in all that it finds: to look for that first is many times as fast
+    (("sk-", "AIza", "gsk", "xai", "hf", "ghp", "Bearer"), SECRET),
+    (
+        ("PRIVATE KEY",),
+        re.compile(
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,10000}?-----END [A-Z ]{0,30}PRIVATE KEY-----", re.DOTALL
+        ),
+    ),
+    (("AKIA", "ASIA"), re.compile(r"(?<!\w)(?:AKIA|ASIA)[0-9A-Z]{16}(?!\w)")),
+    (
+        ("gh", "glpat-"),
+        re.compile(r"(?<!\w)(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}|glpat-[\w-]{20,255})"),
+    ),
+    (("xox", "k_live_"), re.compile(r"(?<!\w)(?:xox[abeoprs]-[\w-]{10,255}|[rs]k_live_[A-Za-z0-9]{16,255})")),
+    (("eyJ",), re.compile(r"(?<!\w)eyJ[\w-]{8,4000}\.eyJ[\w-]{8,8000}\.[\w-]{8,4000}")),  # a JSON web token
 )
 _NAMED_SECRET = re.compile(  # the value behind a name, if it has a digit, as words of a sentence have not
     r"(?i)(?:password|passwd|passphrase|secret|api[_ -]?key|access[_ -]?key|token)[\"']?\s{0,3}[=:]\s{0,3}[\"']?"
@@ -74,8 +82,8 @@ def _ibans(text: str) -> Spans:
 
 def _addresses(text: str) -> Spans:
     """Addresses that are somebody's on the Internet; private and reserved ones say nothing of anybody."""
-    for pattern in (_IPV4, _IPV6):
-        for found in pattern.finditer(text):
+    for sign, pattern in ((".", _IPV4), (":", _IPV6)):
+        for found in pattern.finditer(text) if sign in text else ():
             try:
                 if ipaddress.ip_address(found[0]).is_global:
                     yield found.span()
@@ -84,14 +92,16 @@ def _addresses(text: str) -> Spans:
 
 
 def _secrets(text: str) -> Spans:
-    for pattern in _SECRETS:
-        yield from (found.span() for found in pattern.finditer(text))
-    for pattern in (_NAMED_SECRET, _URL_PASSWORD):
-        yield from (found.span(1) for found in pattern.finditer(text))
+    for signs, pattern in _SECRETS:
+        if any(sign in text for sign in signs):
+            yield from (found.span() for found in pattern.finditer(text))
+    for signs, pattern in ((("=", ":"), _NAMED_SECRET), (("://",), _URL_PASSWORD)):
+        if any(sign in text for sign in signs):
+            yield from (found.span(1) for found in pattern.finditer(text))
 
 
 def _phones(text: str) -> Spans:
-    for found in _ABROAD.finditer(text):
+    for found in _ABROAD.finditer(text) if "+" in text else ():
         if 8 <= sum(letter.isdigit() for letter in found[0]) <= 15:  # ITU-T E.164
             yield found.span()
     yield from (found.span() for found in _NORTH_AMERICAN.finditer(text))
@@ -99,7 +109,7 @@ def _phones(text: str) -> Spans:
 
 _FINDERS: dict[Masked, Callable[[str], Spans]] = {  # what is found first stays
     "secret": _secrets,
-    "email": lambda text: (found.span() for found in _EMAIL.finditer(text)),
+    "email": lambda text: (found.span() for found in (_EMAIL.finditer(text) if "@" in text else ())),
     "iban": _ibans,
     "card": _cards,
     "ip": _addresses,

@@ -65,20 +65,21 @@ def arms(case, steps, folder, which):
     """The trainers by name, each with a model of its own, and the seconds that the references took."""
     from trl import DPOTrainer
 
-    from training import trainer as ours
+    from training import adapter
     from training.hardware import hardware
     from training.likelihood import log_probs, sharing, why_not_share
     from training.loss import loss
     from training.model import SMALL, load
     from training.tokens import tokenize
+    from training.trainer import SharedPrefixTrainer
 
     class Stock(DPOTrainer):
         """TRL's, in the same order."""
 
         def _get_train_sampler(self, train_dataset=None):
-            return ours.SharedPrefixTrainer._get_train_sampler(self, self.train_dataset)
+            return SharedPrefixTrainer._get_train_sampler(self, self.train_dataset)
 
-        _send_telemetry = ours.SharedPrefixTrainer._send_telemetry
+        _send_telemetry = SharedPrefixTrainer._send_telemetry
 
     made, config, seconds = {}, settings(case, steps), 0.0
     for name in which:
@@ -86,7 +87,7 @@ def arms(case, steps, folder, which):
         prompt, completion, batch, _ = CASES[case]
         rows = text_rows(loaded.tokenizer, prompt, completion, batch * min(steps, 20))
         pairs = tokenize(rows, loaded.tokenizer)
-        args = ours._arguments(config, loss(config, rows), hardware(), folder / name, looks=False)
+        args = adapter.arguments(config, loss(config, rows), hardware(), folder / name, looks=False)
         args.save_strategy = "no"
         if name == "stock":
             from datasets import Dataset
@@ -99,7 +100,7 @@ def arms(case, steps, folder, which):
                 args=args,
                 train_dataset=data,
                 processing_class=loaded.tokenizer,
-                peft_config=ours._lora(config),
+                peft_config=adapter.lora(config),
             )
             continue
         if why := why_not_share(loaded.model, pairs):
@@ -108,11 +109,11 @@ def arms(case, steps, folder, which):
         began = time.process_time()
         reference = log_probs(loaded.model, pairs, share=True)
         seconds = time.process_time() - began
-        made[name] = ours.SharedPrefixTrainer(
+        made[name] = SharedPrefixTrainer(
             loaded,
             args=args,
-            lora=ours._lora(config),
-            train_dataset=ours._dataset(pairs, reference, None),
+            lora=adapter.lora(config),
+            train_dataset=adapter.dataset(pairs, reference, None),
             eval_dataset=None,
             names=[row["pair_id"] for row in rows],
             share=True,

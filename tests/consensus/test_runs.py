@@ -36,6 +36,12 @@ def test_runs_of_other_cycles_are_told_apart(store):
     assert [found.run.run for found in runs(store)] == ["one", "two"]
 
 
+def test_the_losses_and_the_look_of_a_step_are_one_measurement(store):
+    loss, look = {"loss": 1.0}, {"held_out/accuracy": 0.5}
+    add_metrics(store, "one", [Measured(5, 0.5, loss, AT), Measured(5, 0.5, look, AT + timedelta(seconds=1))])
+    assert [one.metrics for one in metrics(store, "one")] == [loss | look]
+
+
 def test_of_a_step_that_was_done_again_the_last_measurement_counts(store):
     before = [Measured(step, step / 10, {"loss": 1.0}, AT + timedelta(seconds=step)) for step in (1, 2, 3)]
     again = Measured(3, 0.3, {"loss": 0.5, "rewards/margins": 0.1}, AT + timedelta(seconds=9))

@@ -239,6 +239,12 @@ def test_a_guard_on_the_audit_asks_the_panel_or_every_judge():
         assert ruling.standing == (Standing.KEPT if figure.bounded else Standing.OPEN)
 
 
+def test_a_figure_that_an_audit_does_not_have_is_no_guard_that_holds():
+    (ruling,) = by_audit(Guard(audit="score_safety", at_least=0), audit_of(["x"]))
+    assert ruling.holds_up
+    assert ruling.reason == "this audit does not have it"
+
+
 def test_of_a_bias_the_size_counts_whichever_its_side():
     audit = audit_of(["x"])
     figure = Figure("position_bias", -0.2, -0.25, -0.15, 100)
@@ -301,6 +307,14 @@ def test_everything_must_speak_for_the_checkpoint(store):
     assert combined(Verdict.INCONCLUSIVE, kept) == Verdict.INCONCLUSIVE
     assert combined(Verdict.PROMOTE, kept + broken) == Verdict.REJECT
     assert combined(Verdict.REJECT, kept) == Verdict.REJECT
+
+
+def test_a_sure_interval_of_five_prompts_is_not_promoted_and_says_why(store):
+    add_results(store, [Result("new", "c", "win", f"{k}", f"p{k}", 0.9 + k / 100, None, "old") for k in range(5)])
+    found = decided(store)
+    assert found.test.effect.low > 0
+    assert found.verdict == Verdict.INCONCLUSIVE
+    assert "sign flips of so few prompts do not" in reasons(found)[0]
 
 
 def test_differences_that_are_all_equal_decide_nothing_and_say_so(store):

@@ -67,11 +67,11 @@ def test_a_packed_batch_holds_every_token_once_and_the_trunk_for_both(drawn):
 def test_checkpointed_layers_know_the_pairs_in_the_backward_pass_too(model):
     drawn = [Tokens([3] * 9, [4, 5], [6, 7, 8]), Tokens([5, 4], [3] * 4, [9])]
     usual = both_ways(model, drawn)[3]
-    model.train().gradient_checkpointing_enable()
+    model.train().activation_checkpointing_enable()
     try:
         again = both_ways(model, drawn)[3]
     finally:
-        model.gradient_checkpointing_disable()
+        model.activation_checkpointing_disable()
         model.eval()
     for one, other in zip(usual, again, strict=True):
         torch.testing.assert_close(other, one)

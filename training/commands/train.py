@@ -68,9 +68,12 @@ def train(
     from training.run import merge as merged
     from training.run import train as run
 
-    with Shown(err()) as shown:
+    first = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher, one speaks
+    console = err()
+    console.quiet = not first
+    with Shown(console) as shown:
         done = run(loaded, beside=cycle.parent, show=shown, name=name)
-    if os.environ.get("RANK", "0") != "0":  # of the processes of a launcher, one speaks
+    if not first:
         return 0
     weights = merged(done, loaded) if merge else None
     figures = _figures(done, loaded, weights)
@@ -118,7 +121,8 @@ def _show(figures: dict[str, Any], done: Done) -> None:
     console.print(f"trained on {data['train']:,} pairs: {data['because']}", markup=False)
     if data["left_out"]:
         console.print(f"left out: {reasons(data['left_out'])}", markup=False)
-    early = ", stopped early as the held-out accuracy fell" if result["stopped_early"] else ""
+    early = f", stopped as the held-out accuracy fell; the weights are those of step {result['step']:,}"
+    early = early if result["stopped_early"] else ""
     console.print(f"{result['steps']:,} steps in {duration(result['seconds'])}{early}")
     for note in result["notes"]:
         console.print(f"  {note}", markup=False)

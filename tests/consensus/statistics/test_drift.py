@@ -21,6 +21,7 @@ def test_every_admissible_bet_is_fair_and_never_ruins(null, share):
 
 
 def test_known_factors():
+    """Statistics O13."""
     assert list(factor([1, 0], 0.78, 0.5)) == pytest.approx([1.11, 0.61])
 
 

@@ -114,6 +114,12 @@ def test_undefined_is_nan_and_never_zero_or_one():
     assert isnan(wilson([True, False], ["p", "p"]).low)
 
 
+def test_nothing_but_ties_is_a_half_without_bounds():
+    found = wilson([0.5] * 60, range(60))
+    assert found.value == 0.5
+    assert isnan(found.low)
+
+
 def test_all_right_is_bounded_by_the_rule_of_three_on_clusters():
     found = wilson([True] * 60, [str(k // 2) for k in range(60)])
     assert (found.low, found.high) == (pytest.approx(0.9, abs=2e-4), 1.0)

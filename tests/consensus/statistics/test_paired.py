@@ -91,7 +91,14 @@ def test_five_prompts_that_all_gain_are_not_enough_for_the_sign_flips():
 
 
 def test_differences_that_are_all_the_same_or_of_one_prompt_decide_nothing():
-    for differences, prompts in (([0.5] * 40, range(40)), ([0.0] * 40, range(40)), ([1, 0, 1], [0, 0, 0]), ([], [])):
+    one_win_one_loss = ([1.0, -1.0] * 20, np.repeat(np.arange(20), 2))  # no prompt differs from another
+    for differences, prompts in (
+        one_win_one_loss,
+        ([0.5] * 40, range(40)),
+        ([0.0] * 40, range(40)),
+        ([1, 0, 1], [0, 0, 0]),
+        ([], []),
+    ):
         found = compared(differences, prompts)
         assert isnan(found.effect.low)
         assert isnan(found.p)

@@ -66,6 +66,7 @@ def test_the_sign_test_is_the_exact_binomial(one, other):
 
 
 def test_mcnemar_of_fifteen_and_five():
+    """Statistics O10."""
     assert sign_test(15, 5) == pytest.approx(0.04138946533203125)
 
 
