@@ -50,7 +50,7 @@ def share_p(right: ArrayLike, clusters: ArrayLike, *, against: float = 0.5) -> f
             return nan
         kish = float(len(y) ** 2 / (sums[:, 1] @ sums[:, 1]))
         return exp(-abs(round(share) - against) * kish)
-    variance = len(sums) / (len(sums) - 1) * float(sums[:, 0] @ sums[:, 0]) / len(y) ** 2
+    variance = float(sums[:, 0] @ sums[:, 0]) / len(y) ** 2
     n_eff = share * (1 - share) / variance if variance > 0 else float(len(y))
     z = abs(share - against) * sqrt(n_eff / (against * (1 - against)))
     return 2 * float(stdtr(len(sums) - 1, -z))

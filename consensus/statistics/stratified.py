@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import nan, sqrt
+from math import log, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from consensus.statistics.calibration import expit
 from consensus.statistics.clusters import Floats, Ints, cluster_codes, cluster_sums
 from consensus.statistics.corrected import Corrected
 from consensus.statistics.intervals import Interval
@@ -37,6 +38,25 @@ def allocation(sizes: ArrayLike, spread: ArrayLike, n: int, *, floor: float = FL
     for _ in range(left - int(drawn.sum())):
         drawn[np.argmax(np.where(drawn < there, target - drawn, -np.inf))] += 1
     return drawn
+
+
+def likely(log_odds: ArrayLike, *, steps: int = 100) -> Floats:
+    """Chances of outcomes of which more than half may be of one kind: what `allocation` guesses the strata's spread from.
+
+    Args:
+        log_odds: of each item, were both outcomes as likely beforehand, shape [n].
+        steps: of expectation-maximisation, from a half.
+    Returns:
+        The chances given the share of outcomes that makes their mean equal to it, shape [n]; the share stays half an item away
+        from 0 and 1.
+    Source: Saerens, Latinne & Decaestecker 2002, Neural Computation 14.
+    """
+    odds, share = np.asarray(log_odds, dtype=float), 0.5
+    chance = expit(odds)
+    for _ in range(steps if len(odds) else 0):
+        share = float(np.clip(chance.mean(), 0.5 / len(odds), 1 - 0.5 / len(odds)))
+        chance = expit(odds + log(share / (1 - share)))
+    return chance
 
 
 def stratified_mean(

@@ -179,7 +179,8 @@ def _head_to_head(cycle: Cycle, max_cost: float | None, review: Path | None, siz
             add_scores(store, contest_scores(found, cycle.name))
             add_results(store, contest_results(table, found.candidate, found.baseline, cycle.name, answers))
             if review is not None:
-                chosen = people.draw(table, size, seed=cycle.cycle.seed)
+                orders = 2 if cycle.evaluation.orders == "both" else 1
+                chosen = people.draw(table, size, seed=cycle.cycle.seed, orders=orders)
                 pairs = (pair for pair, _ in store.work_on(contest.judging.name, chosen, {}))
                 shown["review"] = {"file": str(review), "pairs": people.write(pairs, review)}
     return 130 if outcome.interrupted else 0 if outcome.complete else 4, shown

@@ -20,7 +20,8 @@ from consensus.statistics.calibration import expit, slope
 from consensus.statistics.corrected import corrected_mean
 from consensus.statistics.intervals import Interval, mean_interval, wilson
 from consensus.statistics.latent import dawid_skene
-from consensus.statistics.stratified import allocation, stratified_mean
+from consensus.statistics.stratified import allocation, likely, stratified_mean
+from evaluation.head_to_head.review import SHARED
 from tests.consensus.simulation import HI, judged
 
 PAIRS, PEOPLE, FAVOUR, SEED = 2400, 120, 0.35, 17
@@ -43,7 +44,7 @@ def intervals(rate: float, run: int) -> dict[str, Interval]:
     hard, llr, prompts = (count >= 2).astype(float), dawid_skene(votes).llr, np.arange(PAIRS)
     rows = rng.choice(PAIRS, PEOPLE, replace=False)
     soft = calibrated(llr, y, rows)
-    strata = by_count(count, soft, rng)
+    strata = by_count(count, likely(SHARED * llr), rng)
     soft_there = calibrated(llr, y, strata)
     uniform = {"clusters": prompts, "sample_clusters": prompts[rows]}
     return {
@@ -65,10 +66,10 @@ def calibrated(llr: np.ndarray, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return expit(slope(toward, np.full(n, (n + 1) / (n + 2))) * llr)
 
 
-def by_count(count: np.ndarray, soft: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A sample by strata, as `evaluate --review` draws it: spread guessed from the posterior."""
+def by_count(count: np.ndarray, chance: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A sample by strata, as `evaluate --review` draws it: spread guessed from the posterior, before anybody answered."""
     groups = [np.flatnonzero(count == k) for k in range(4)]
-    spread = [np.sqrt(np.mean(soft[g] * (1 - soft[g]))) if len(g) else 0.0 for g in groups]
+    spread = [np.sqrt(np.mean(chance[g] * (1 - chance[g]))) if len(g) else 0.0 for g in groups]
     sizes = allocation([len(g) for g in groups], spread, PEOPLE)
     return np.concatenate([rng.choice(g, n, replace=False) for g, n in zip(groups, sizes, strict=True)])
 

@@ -12,7 +12,7 @@ from scipy.stats import t as student
 
 from consensus.statistics.corrected import corrected_mean
 from consensus.statistics.intervals import cluster_mean, mean_interval
-from consensus.statistics.stratified import allocation, stratified_mean
+from consensus.statistics.stratified import allocation, likely, stratified_mean
 
 sizes = st.lists(st.integers(0, 60), min_size=1, max_size=6)
 
@@ -38,6 +38,21 @@ def drawn(rng, n=400, strata=3):
     of = rng.integers(0, strata, n)
     y = (rng.random(n) < 0.2 + 0.3 * of).astype(float)
     return of, y, rng.choice(n, 60, replace=False)
+
+
+@given(st.lists(st.floats(-4, 4), min_size=1, max_size=40))
+def test_chances_of_the_other_outcome_are_the_complements(odds):
+    np.testing.assert_allclose(likely(odds), 1 - likely(np.negative(odds)), atol=1e-6)
+
+
+def test_the_share_of_a_kind_is_found_from_its_items_odds():
+    """Readings of N(1, 1) where the outcome is 1 and N(-1, 1) where it is 0 have log-odds 2x."""
+    rng = np.random.default_rng(6)
+    y = rng.random(20_000) < 0.85
+    chance = likely(2 * (np.where(y, 1, -1) + rng.normal(size=len(y))))
+    assert chance.mean() == pytest.approx(0.85, abs=0.01)
+    assert np.mean(y[(chance > 0.6) & (chance < 0.8)]) == pytest.approx(0.7, abs=0.04)  # and they are chances
+    assert len(likely([])) == 0
 
 
 def test_one_stratum_without_predictions_is_the_samples_own_mean_and_interval():
