@@ -167,7 +167,7 @@ class Kept:
             with np.load(self.file) as found:
                 old = zip(map(bytes, found["keys"]), map(tuple, found["values"].tolist()), strict=True)
                 self.known = dict(old) | self.known
-        except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError):
+        except (OSError, EOFError, zipfile.BadZipFile, ValueError, KeyError):
             return  # nothing there, or nothing that can be read: it is computed again
 
 

@@ -114,6 +114,8 @@ def _causal(query: Any, key: Any, value: Any, window: int | None, how: dict[str,
 
 def score_pairs(model: Any, input_ids: Any, attention_mask: Any, labels: Any) -> tuple[Scores, Any]:
     """Scores of the tokens of which labels are given (not -100), and where they stand: a mask of shape [2 B, L - 1]."""
+    if model.config._attn_implementation != ATTENTION:
+        raise RuntimeError("pairs that share a prompt need the attention that tells them apart; see `sharing`")
     packed = pack(input_ids, attention_mask)
     hidden = model.base_model(
         input_ids=packed.input_ids,

@@ -12,6 +12,7 @@ prompt of 756 and completions of 94. The third case is a harder one: completions
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -23,6 +24,7 @@ import threading
 import time
 from pathlib import Path
 
+OPEN = contextlib.ExitStack()  # the attention of our arm stays exchanged to the end
 ROOT = Path(__file__).resolve().parents[2]
 CASES = {"300": (65, 85, 1, 2.0), "1700": (756, 94, 1, 4.0), "1700, half of it completions": (567, 283, 1, None)}
 """By name: tokens of prompt and completion, pairs of a step, required ratio."""
@@ -105,7 +107,7 @@ def arms(case, steps, folder, which):
             continue
         if why := why_not_share(loaded.model, pairs):
             raise SystemExit(why)
-        sharing(loaded.model).__enter__()
+        OPEN.enter_context(sharing(loaded.model))
         began = time.process_time()
         reference = log_probs(loaded.model, pairs, share=True)
         seconds = time.process_time() - began
