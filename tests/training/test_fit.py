@@ -239,8 +239,8 @@ def test_two_processes_train_what_one_does(folder, tmp_path):
     """Ten pairs in batches of four: the last batch is not full, and the held-out rows are odd."""
     script = tmp_path / "alone.py"
     script.write_text(ALONE)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
-    launch = "-m accelerate.commands.launch --cpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path.cwd())}
+    launch = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 --mixed_precision no --dynamo_backend no"
     launch = [sys.executable, *launch.split(), "--main_process_port", "0"]
     for start, name in (([sys.executable], "one"), (launch, "two")):
         subprocess.run([*start, script, folder, tmp_path / name], env=environment, check=True)
