@@ -25,6 +25,7 @@ from training.dpo import Fit, Row, Step
 from training.hardware import Hardware, hardware
 from training.likelihood import Kept, log_probs, sharing, why_not_share
 from training.loss import Loss, loss
+from training.order import visited
 from training.rewards import Rewards, precision, token_counts
 from training.tokens import Tokens, tokenize
 from training.trainer import SharedPrefixTrainer, Watch
@@ -64,7 +65,9 @@ def train_adapter(
         why = "its weights are spread over devices" if sharded else why_not_share(loaded.model, [*pairs, *held])
         if not why:
             open_while_training.enter_context(sharing(loaded.model))
-        reference = None if sharded else _reference(loaded, [*pairs, *held], args, cache, share=not why)
+        coming = visited([pair.length for pair in pairs], settings.batch_size, settings.seed, settings.max_steps)
+        needed = [*coming, *range(len(pairs), len(pairs) + len(held))]
+        reference = None if sharded else _reference(loaded, [*pairs, *held], needed, args, cache, share=not why)
         trainer = SharedPrefixTrainer(
             loaded,
             args=args,
@@ -181,8 +184,14 @@ def arguments(settings: Training, chances: Loss, machine: Hardware, checkpoints:
     )
 
 
-def _reference(loaded: Loaded, pairs: Sequence[Tokens], args: DPOConfig, cache: Path, *, share: bool) -> Any:
-    """The base model's log-probabilities, shape [n, 2]; each process computes its share, and all get the whole."""
+def _reference(
+    loaded: Loaded, pairs: Sequence[Tokens], needed: Sequence[int], args: DPOConfig, cache: Path, *, share: bool
+) -> Any:
+    """The base model's log-probabilities, shape [n, 2]; each process computes its share, and all get the whole.
+
+    Those of rows that are not needed are nan, on which a training would stop.
+    """
+    coming = [pairs[k] for k in needed]
     kept = Kept(cache, f"{loaded.base}-{precision(loaded)}")
     known = set(kept.known)
 
@@ -192,10 +201,12 @@ def _reference(loaded: Loaded, pairs: Sequence[Tokens], args: DPOConfig, cache: 
 
     if args.world_size > 1:
         PartialState().wait_for_everyone()  # all have read the same file before one of them adds to it
-        kept.complete(pairs, compute, share_of=(args.process_index, args.world_size))
+        kept.complete(coming, compute, share_of=(args.process_index, args.world_size))
         kept.known |= dict(gather_object([item for item in kept.known.items() if item[0] not in known]))
-    kept.complete(pairs, compute)
-    return kept.of(pairs)
+    kept.complete(coming, compute)
+    reference = np.full((len(pairs), 2), np.nan, dtype=np.float32)
+    reference[needed] = kept.of(coming)
+    return reference
 
 
 def dataset(pairs: Sequence[Tokens], reference: Any, chances: Sequence[float] | None) -> Dataset:

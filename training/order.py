@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -36,3 +37,15 @@ class GroupedByLength(Sampler[int]):  # type: ignore[misc]
         ]
         batches = np.concatenate(near).reshape(-1, self.batch)
         yield from batches[rng.permutation(len(batches))].ravel().tolist()
+
+
+def visited(lengths: Sequence[int], batch: int, seed: int, steps: int | None) -> list[int]:
+    """The rows that a training of so many steps comes to, in ascending order; all of them without a limit, or within an epoch.
+
+    Args:
+        lengths, batch, seed: as of `GroupedByLength`.
+    """
+    order = GroupedByLength(lengths, batch, seed)
+    if steps is None or steps * batch >= len(order):
+        return list(range(len(lengths)))
+    return sorted(set(islice(order, steps * batch)))

@@ -3,9 +3,9 @@
 python -m tests.benchmarks.field_report FOLDER [DATA]        DATA: a file of {prompt, chosen, rejected}; by default made-up pairs
 
 Three simulated judges with the report's faults (median repeat flip 19, 15 and 12 % with a tail, first slot 7, 5 and 2 points too
-often, a fifth of ties, some errors shared) label the same pairs. The same model is then trained with the same number of steps, on as
-many pairs, by what one judge said, by what two of three agreed on, by the panel's chances (calibrated on the pairs that people
-looked at), and by gold, and looked at on pairs of prompts that it never saw. What is done stays in FOLDER, so the same command
+often, a fifth of ties, some errors shared) label the same pairs. The same model is then trained for the same number of steps on as
+many pairs: by what one judge said, by what two of three agreed on, by the panel's chances (calibrated on the pairs that people
+looked at), and by gold. It is looked at on pairs of prompts that it never saw. What is done stays in FOLDER, so the same command
 goes on after an interruption.
 """
 
@@ -28,7 +28,7 @@ from consensus.statistics.intervals import Interval, mean_interval, wilson
 from consensus.store import Store
 from evaluation.demo_pairs import demo_pairs
 
-SEEDS, LABELLED, PEOPLE, TRAINED, TEST, BATCH = 5, 1000, 100, 64, 80, 4
+SEEDS, LABELLED, PEOPLE, TRAINED, TEST, BATCH = 5, 1000, 100, 64, 200, 4
 JUDGES = """judges:
   - {provider: simulated, model: one, price: {input: 3, output: 15},
      extra: {accuracy: 0.73, flip_rate: 0.19, position_bias: 0.07, ties: 0.2, shared: 0.1}}

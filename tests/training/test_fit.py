@@ -140,18 +140,31 @@ def test_pairs_computed_one_at_a_time_make_the_same_adapter(train):
     same(train("together"), train("alone", at_once=1), rtol=1e-3, atol=2e-5)
 
 
-def test_references_are_computed_once_for_all_runs_epochs_and_seeds(train, monkeypatch):
-    computed = []
+@pytest.fixture
+def computed(monkeypatch):
+    """The number of pairs of every computation of references."""
+    sizes = []
     once = likelihood.log_probs
     monkeypatch.setattr(
-        adapter, "log_probs", lambda net, pairs, **how: computed.append(len(pairs)) or once(net, pairs, **how)
+        adapter, "log_probs", lambda net, pairs, **how: sizes.append(len(pairs)) or once(net, pairs, **how)
     )
-    train("first", max_steps=1)
+    return sizes
+
+
+def test_references_are_computed_once_for_all_runs_epochs_and_seeds(train, computed):
+    train("first")
     assert sum(computed) == len(TRAIN) + len(HELD)
-    train("second", max_steps=1, seed=9, lora={"r": 4})
+    train("second", seed=9, lora={"r": 4})
     assert sum(computed) == len(TRAIN) + len(HELD)
-    train("more", max_steps=1, train_rows=[*TRAIN, *rows(25)[23:]])
+    train("more", train_rows=[*TRAIN, *rows(25)[23:]])
     assert sum(computed) == len(TRAIN) + len(HELD) + 2
+
+
+def test_a_short_training_computes_the_references_of_the_pairs_that_it_comes_to(train, computed):
+    losses = []
+    train("short", max_steps=2, on_step=lambda step: losses.append(step.metrics.get("loss")))
+    assert sum(computed) == 2 * 4 + len(HELD)
+    assert np.isfinite([loss for loss in losses if loss is not None]).all()
 
 
 def test_a_broken_file_of_references_is_computed_again(train, tmp_path):
