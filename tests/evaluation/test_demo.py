@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.training.tiny import tiny_model
+
 
 @pytest.mark.slow
-def test_the_demo_runs_a_whole_cycle_and_leaves_a_dataset(tmp_path):
+def test_the_demo_runs_a_whole_cycle_from_pairs_to_a_report(tmp_path):
     folder = tmp_path / "demo"
+    model = tiny_model(tmp_path / "model", max_position_embeddings=4096)
     done = subprocess.run(
-        [sys.executable, "-m", "consensus.cli", "demo", str(folder), "--pairs", "60", "--json"],
+        [sys.executable, "-m", "consensus.cli", "demo", str(folder), "--pairs", "90", "--model", str(model), "--json"],
         capture_output=True,
         text=True,
         check=True,
@@ -22,8 +26,15 @@ def test_the_demo_runs_a_whole_cycle_and_leaves_a_dataset(tmp_path):
     rows = [json.loads(line) for line in (folder / "preferences.jsonl").read_text("utf-8").splitlines()]
     assert figures["schema_version"] == 1
     assert figures["same_over_http"] is True
-    assert (figures["pairs"], figures["calls"]["full"]) == (60, 180)
-    assert 120 <= figures["votes"] < 180
+    assert (figures["pairs"], figures["calls"]["full"]) == (90, 270)
+    assert 180 <= figures["votes"] < 270
     assert figures["kept"] == len(rows) == figures["dataset"]["rows"]
     assert all(row["chosen"] != row["rejected"] for row in rows)
     assert all(row["prompt"][-1]["role"] == "user" for row in rows)
+    assert figures["training"]["result"]["steps"] == 16
+    assert (Path(figures["training"]["adapter"]) / "adapter_model.safetensors").exists()
+    assert figures["evaluation"]["items"] == figures["training"]["data"]["held_out"] > 0
+    assert figures["gate"]["verdict"] in ("promote", "reject", "inconclusive")
+    assert figures["gate"]["checkpoint"] == figures["training"]["run"]
+    page = Path(figures["report"]["path"]).read_text("utf-8")
+    assert all(sentence.split("%")[0] in page for sentence in figures["report"]["sentences"])
