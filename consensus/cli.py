@@ -15,7 +15,12 @@ Exit codes: 0 done, 1 failed, 2 usage or config, 3 a gate was not met, 4 stopped
 LOOP, LOOK, SETUP = (Group(name, sort_key=n) for n, name in enumerate(("The cycle", "Look at results", "Set up")))
 
 app = App(
-    name="consensus", help=HELP, help_format="plaintext", version="0.1.0", default_parameter=Parameter(negative=())
+    name="consensus",
+    help=HELP,
+    help_format="plaintext",
+    version="0.1.0",
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,  # `main` says with which exit code it ends
 )
 app.command(
     "labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs, votes, or production traces."

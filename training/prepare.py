@@ -141,7 +141,7 @@ class Preparation:
         self.over = self._before.get("state") == "ended"
         if self.over and not (self.folder / "adapter" / WEIGHTS).exists():
             raise UsageError(
-                f"the run {run!r} is over, but its adapter is not in {self.folder / 'adapter'}; bring it back, or delete the folder "
+                f"the run {run!r} is over, but its adapter is not in {self.folder}/adapter; bring it back, or delete the folder "
                 f"{self.folder} to train the run anew"
             )
 
