@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -75,20 +76,25 @@ class Section(BaseModel):
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a cycle file stands: no setting, and any two are equal, as it is no part of what a section says."""
+
+    folder: Path | None = field(default=None, compare=False)
+
+
 class OfModel(Section):
     """A section that names a model, which may be a folder beside the cycle file."""
 
-    _folder: Path | None = PrivateAttr(
-        default=None
-    )  # no setting: where the file stands is no part of what the model is
+    _place: _Place = PrivateAttr(default=_Place())
 
     @property
     def folder(self) -> Path | None:
         """The cycle file's folder, where the model's relative path is looked for first; None outside of a file."""
-        return self._folder
+        return self._place.folder
 
     def rooted(self, folder: Path, **changed: Any) -> Self:
         """The same with these fields changed, in a cycle file of this folder."""
         found = self.model_copy(update=changed)
-        found._folder = folder
+        found._place = _Place(folder)
         return found
