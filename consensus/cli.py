@@ -6,7 +6,7 @@ import io
 import os
 import sys
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 HELP = """Ask a panel of LLM judges, keep the pairs on which they agree, and see what their votes are worth.
 
@@ -15,7 +15,12 @@ Exit codes: 0 done, 1 failed, 2 usage or config, 3 a gate was not met, 4 stopped
 LOOP, LOOK, SETUP = (Group(name, sort_key=n) for n, name in enumerate(("The cycle", "Look at results", "Set up")))
 
 app = App(
-    name="consensus", help=HELP, help_format="plaintext", version="0.1.0", default_parameter=Parameter(negative=())
+    name="consensus",
+    help=HELP,
+    help_format="plaintext",
+    version="0.1.0",
+    default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,  # `main` says with which exit code it ends
 )
 app.command(
     "labeling.commands.ingest:ingest", name="ingest", group=LOOP, help="Read pairs, votes, or production traces."
@@ -81,20 +86,26 @@ def main(arguments: list[str] | None = None) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a file's name may be no text
     try:
-        sys.exit(app(arguments, result_action="return_value"))
+        sys.exit(app(arguments, result_action="return_value", exit_on_error=False))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except CycloptsError as error:  # which it has printed
+        _end(str(error), 2, arguments)
     except (ConsensusError, OSError) as error:  # what the machine refuses (disk, rights) is no bug of ours either
-        exit_code = error.exit_code if isinstance(error, ConsensusError) else 1
-        if "--json" in arguments:
-            from consensus.terminal import emit
-
-            emit({"error": str(error), "exit_code": exit_code})
         print(error, file=sys.stderr)  # noqa: T201 - plain, as it may hold brackets that rich would read as markup
-        sys.exit(exit_code)
+        _end(str(error), error.exit_code if isinstance(error, ConsensusError) else 1, arguments)
     except KeyboardInterrupt:
-        sys.exit(130)
+        _end("stopped", 130, arguments)
+
+
+def _end(why: str, exit_code: int, arguments: list[str]) -> None:
+    """With --json a command that failed prints its object, too."""
+    if "--json" in arguments:
+        from consensus.terminal import emit
+
+        emit({"error": why, "exit_code": exit_code})
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

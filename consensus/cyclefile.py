@@ -123,19 +123,21 @@ def _rooted(cycle: Cycle, folder: Path) -> Cycle:
     files: dict[str, Any] = {name: root(path) for name, path in cycle.input if isinstance(path, Path)}
     for name in ("traces", "outcomes"):
         files[name] = tuple(root(path) for path in getattr(cycle.input, name))
-    judges = tuple(judge.model_copy(update={"adapter": root(judge.adapter)}) for judge in cycle.judges)
-    made = cycle.generation and cycle.generation.model_copy(update={"adapter": root(cycle.generation.adapter)})
+    judges = tuple(judge.rooted(folder, adapter=root(judge.adapter)) for judge in cycle.judges)
+    made = cycle.generation and cycle.generation.rooted(folder, adapter=root(cycle.generation.adapter))
     contest: dict[str, Any] = {"gold": root(cycle.evaluation.gold)}
     for side in ("candidate", "baseline"):
         if one := getattr(cycle.evaluation, side):
-            contest[side] = one.model_copy(update={"adapter": root(one.adapter)})
+            contest[side] = one.rooted(folder, adapter=root(one.adapter))
     return cycle.model_copy(
         update={
             "judges": judges,
             "generation": made,
             "store": root(cycle.store),
             "input": cycle.input.model_copy(update=files),
-            "training": cycle.training.model_copy(update={"rows": root(cycle.training.rows)}),
+            "training": cycle.training.rooted(
+                folder, **({"rows": root(rows)} if (rows := cycle.training.rows) else {})
+            ),
             "rubric": cycle.rubric.model_copy(update={"file": root(cycle.rubric.file)}),
             "evaluation": cycle.evaluation.model_copy(update=contest),
         }

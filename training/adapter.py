@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -18,6 +19,9 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from datasets import Dataset
 from peft import LoraConfig
+from safetensors import SafetensorError, safe_open
+from transformers import TrainerState
+from transformers.integrations import get_available_reporting_integrations
 from trl import DPOConfig
 
 from consensus.errors import TrainingFailed, UsageError
@@ -60,32 +64,45 @@ def train_adapter(
     if not resume and args.should_save:
         shutil.rmtree(checkpoints, ignore_errors=True)
 
-    with _memory_said(settings), contextlib.ExitStack() as open_while_training:
+    with _machine_said(settings, folder), contextlib.ExitStack() as open_while_training:
         sharded = any(os.environ.get(f"ACCELERATE_USE_{kind}", "").lower() == "true" for kind in ("FSDP", "DEEPSPEED"))
         why = "its weights are spread over devices" if sharded else why_not_share(loaded.model, [*pairs, *held])
         if not why:
             open_while_training.enter_context(sharing(loaded.model))
+        _check_reporters(settings)
         coming = visited([pair.length for pair in pairs], settings.batch_size, settings.seed, settings.max_steps)
         needed = [*coming, *range(len(pairs), len(pairs) + len(held))]
         reference = None if sharded else _reference(loaded, [*pairs, *held], needed, args, cache, share=not why)
-        trainer = SharedPrefixTrainer(
-            loaded,
-            args=args,
-            lora=lora(settings),
-            train_dataset=dataset(pairs, None if reference is None else reference[: len(pairs)], meant.chances),
-            eval_dataset=dataset(held, None if reference is None else reference[len(pairs) :], None) if held else None,
-            names=[row["pair_id"] for row in train],
-            share=not why,
-        )
+        try:
+            trainer = SharedPrefixTrainer(
+                loaded,
+                args=args,
+                lora=lora(settings),
+                train_dataset=dataset(pairs, None if reference is None else reference[: len(pairs)], meant.chances),
+                eval_dataset=dataset(held, None if reference is None else reference[len(pairs) :], None)
+                if held
+                else None,
+                names=[row["pair_id"] for row in train],
+                share=not why,
+            )
+        except ValueError as error:  # PEFT finds no layer of these names, or none that can have an adapter
+            raise UsageError(f"'training.lora' does not fit the model {loaded.name!r}: {error}") from error
         watch = Watch(trainer, on_step, held)
         trainer.add_callback(watch)
         last = _last_whole(checkpoints) if resume else None
         began = time.monotonic()
-        trainer.train(resume_from_checkpoint=str(last) if last else None)
+        if last is None or not _at_its_end(trainer, last):
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
         seconds = time.monotonic() - began - watch.seconds_of_looks
         if held and watch.after is None:  # the checkpoint was behind the last step already
             trainer.evaluate()
-    _save(trainer, loaded, folder / "adapter")
+        said = watch.after.margins if watch.after else log_probs(trainer.model, pairs[:1], share=not why)
+        if not np.isfinite(said).all():  # the last step has no loss after it that would tell
+            raise TrainingFailed(
+                f"the model's log-probabilities are no finite numbers after step {trainer.state.global_step}; lower "
+                "'training.learning_rate' or 'training.weight_decay'"
+            )
+        _save(trainer, loaded, folder / "adapter")
     before = Rewards(np.zeros(len(held)), np.zeros(len(held)), *token_counts(held)) if held else None
     notes = _notes(settings, machine, why)
     return Fit(folder / "adapter", trainer.state.global_step, seconds, before, watch.after, watch.stopped, notes)
@@ -230,13 +247,39 @@ def dataset(pairs: Sequence[Tokens], reference: Any, chances: Sequence[float] | 
 
 
 def _last_whole(checkpoints: Path) -> Path | None:
-    """The newest checkpoint that was written to its end: the trainer's state is the last of its files."""
-    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda folder: -int(folder.name.rpartition("-")[2]))
-    for folder in found:
-        with contextlib.suppress(OSError, ValueError):
-            json.loads((folder / "trainer_state.json").read_text())
+    """The newest checkpoint that was written to its end, and whose files are as they were written."""
+    found = {int(step): one for one in checkpoints.glob("checkpoint-*") if (step := one.name[11:]).isdecimal()}
+    for _, folder in sorted(found.items(), reverse=True):
+        with contextlib.suppress(OSError, ValueError, SafetensorError, zipfile.BadZipFile):
+            json.loads((folder / "trainer_state.json").read_text())  # the last file to be written
+            for file in folder.glob("*.safetensors"):
+                safe_open(file, framework="np")  # its header says how long it is
+            for file in (*folder.glob("*.pt"), *folder.glob("*.pth")):
+                with zipfile.ZipFile(file) as parts:
+                    if parts.testzip():
+                        raise ValueError(file)
             return folder
     return None
+
+
+def _at_its_end(trainer: SharedPrefixTrainer, checkpoint: Path) -> bool:
+    """Whether no step is left after a checkpoint, whose weights are loaded then: transformers would make one step more."""
+    state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
+    if state.global_step < state.max_steps:
+        return False
+    trainer._load_from_checkpoint(str(checkpoint))
+    trainer.state = state
+    return True
+
+
+def _check_reporters(settings: Training) -> None:
+    there = get_available_reporting_integrations()
+    for name in settings.report_to:
+        if name not in there:
+            raise UsageError(
+                f"'training.report_to: {name}' cannot be reported to: install its package, or take it out (it changes nothing "
+                f"else of the run); there is {', '.join(sorted(there)) or 'none'}"
+            )
 
 
 def _save(trainer: SharedPrefixTrainer, loaded: Loaded, adapter: Path) -> None:
@@ -252,10 +295,20 @@ def _save(trainer: SharedPrefixTrainer, loaded: Loaded, adapter: Path) -> None:
 
 
 @contextlib.contextmanager
-def _memory_said(settings: Training) -> Iterator[None]:
+def _machine_said(settings: Training, folder: Path) -> Iterator[None]:
+    """What the machine has too little of, memory or room on its disk, is said, and no bug."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, SafetensorError) as error:
+        if (
+            isinstance(error, SafetensorError)
+            or "PytorchStreamWriter" in str(error)
+            or "inline_container" in str(error)
+        ):
+            raise TrainingFailed(
+                f"cannot write into {folder}: {str(error).splitlines()[0]}; with room on the disk the same command goes on from "
+                "the last whole checkpoint"
+            ) from error
         if not isinstance(error, MemoryError) and not any(words in str(error) for words in OUT_OF_MEMORY):
             raise
         half = max(1, (settings.at_once or settings.batch_size) // 2)

@@ -24,7 +24,7 @@ def dry_run(cycle: Cycle) -> dict[str, Any]:
     from training.prepare import Material
 
     settings, material = cycle.training, Material.of(cycle)
-    found, loaded = material.plan, load(settings.model, precision=settings.precision)
+    found, loaded = material.plan, load(settings.model, beside=settings.folder, precision=settings.precision)
     with tempfile.TemporaryDirectory() as folder:
         counts = material.write(cycle, loaded, Path(folder))
     weights, n = int(loaded.model.num_parameters()), steps(counts.train, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ROLES = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
 
 
-def given(name: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
+def given(cycle: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
     """A plan of the file's rows, and the rows as `preference_store.texts` gives them.
 
     A row has `prompt`, `chosen`, `rejected` (text or chat messages), and may have `pair_id`, `p_chosen` (else 1), `tools`,
@@ -32,7 +32,16 @@ def given(name: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
     Raises:
         UsageError: the file cannot be read, or a row is none; with its number.
     """
-    rows = [_row(file, number, row) for number, row in enumerate(_read(file), 1)]
+    rows, seen = [], dict[str, int]()
+    for number, one in _read(file):
+        try:
+            rows.append(row := _row(number, one))
+        except ValueError as error:
+            raise UsageError(f"row {number} of {file} {error}") from None
+        if seen.setdefault(name := row["pair_id"], number) != number:
+            raise UsageError(
+                f"row {number} of {file} has the 'pair_id' {name!r} of row {seen[name]}; give each its own"
+            )
     prompts = {row["prompt_id"]: row["prompt_chat"] for row in rows}
     found = split(list(prompts), map(spoken, prompts.values()), share=settings.validation, near=settings.near)
     side = dict(zip(prompts, found.held_out.tolist(), strict=True))
@@ -42,7 +51,7 @@ def given(name: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
     for row, out in zip(rows, held_out.tolist(), strict=True):
         total.update(digest([row, out]).encode())
     plan = Plan(
-        cycle=name,
+        cycle=cycle,
         policy="soft" if any(row["p_chosen"] < 1 for row in rows) else "hard",
         because=f"rows of {file.name}, taken as they are",
         table=table.select(["pair_id", "prompt_id", "p_chosen", "support", "category", "gold", "held_out"]),
@@ -65,37 +74,76 @@ _SCHEMA = pa.schema(
 )
 
 
-def _read(file: Path) -> list[Any]:
+def _read(file: Path) -> Iterator[tuple[int, Any]]:
+    """The rows with their numbers, of JSON lines those in the file.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is no JSON.
+    """
     try:
         if file.suffix == ".parquet":
             import pyarrow.parquet as pq
 
-            found: list[Any] = pq.read_table(file).to_pylist()
-            return found
-        return [orjson.loads(line) for line in file.read_bytes().splitlines() if line.strip()]
+            yield from enumerate(pq.read_table(file).to_pylist(), 1)
+            return
+        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UsageError(f"cannot read the rows of {file}: {error}; they are JSON lines, or Parquet") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                yield number, orjson.loads(line)
+        except ValueError as error:
+            raise UsageError(f"row {number} of {file} is no JSON: {error}; rows are JSON lines, or Parquet") from None
 
 
-def _row(file: Path, number: int, row: Any) -> dict[str, Any]:
+def _row(number: int, row: Any) -> dict[str, Any]:
+    """A row of the table.
+
+    Raises:
+        ValueError: it is none.
+    """
     if not isinstance(row, Mapping) or any(not isinstance(row.get(side), (str, list)) for side in _ROLES):
-        raise UsageError(f"row {number} of {file} has no 'prompt', 'chosen' and 'rejected' of text or chat messages")
-    chance = row.get("p_chosen")
+        raise ValueError("has no 'prompt', 'chosen' and 'rejected' of text or chat messages")
+    chance, category = row.get("p_chosen"), row.get("category")
     if chance is not None and not (isinstance(chance, (int, float)) and 0 <= chance <= 1):
-        raise UsageError(f"row {number} of {file} has a 'p_chosen' that is no chance in [0, 1]: {chance!r}")
-    try:
-        turns = {side: _json(messages(row[side], role)) for side, role in _ROLES.items()}
-    except (KeyError, TypeError, AttributeError):
-        raise UsageError(f"row {number} of {file} has messages without a 'role'") from None
-    tools = row.get("tools")
+        raise ValueError(f"has a 'p_chosen' that is no chance in [0, 1]: {chance!r}")
+    if not isinstance(category, str | None):
+        raise ValueError(f"has a 'category' that is no text: {category!r}")
+    if not isinstance(name := row.get("pair_id"), str | int | None):
+        raise ValueError(f"has a 'pair_id' that is no text: {name!r}")
+    turns = {side: _json(_messages(row[side], role)) for side, role in _ROLES.items()}
     return {
         **{f"{side}_chat": text for side, text in turns.items()},
-        "tools": tools if tools is None or isinstance(tools, str) else _json(tools),
-        "pair_id": str(row.get("pair_id") or f"row-{number}"),
+        "tools": _tools(row.get("tools")),
+        "pair_id": f"row-{number}" if name in (None, "") else str(name),
         "prompt_id": digest(turns["prompt"])[:16],
-        "category": row.get("category"),
+        "category": category,
         "p_chosen": 1.0 if chance is None else float(chance),
     }
+
+
+def _messages(said: Any, role: str) -> list[dict[str, Any]]:
+    try:
+        turns = messages(said, role)
+    except (KeyError, TypeError, AttributeError):
+        turns = [{}]
+    if not all(isinstance(turn.get("role"), str) for turn in turns):
+        raise ValueError("has messages without a 'role', or with a 'content' that is no text")
+    return turns
+
+
+def _tools(given: Any) -> str | None:
+    """A list of tools, or its JSON, as JSON."""
+    try:
+        tools = orjson.loads(given) if isinstance(given, str) and given else given or None
+    except ValueError:
+        tools = given
+    if tools is None:
+        return None
+    if not isinstance(tools, list) or not all(isinstance(tool, Mapping) for tool in tools):
+        raise ValueError(f"has 'tools' that are no list of them, nor the JSON of one: {str(given)[:80]!r}")
+    return given if isinstance(given, str) else _json(tools)
 
 
 def _json(value: Any) -> str:

@@ -20,7 +20,8 @@ def run_name(cycle: str, settings: Training, data_hash: str) -> str:
     """`{cycle}-{first 8 of the hash of config and data}`: the same labels trained in the same way are the same run."""
     config = settings.identity()
     config["model"] = Path(settings.model).name if Path(settings.model).is_absolute() else settings.model
-    return f"{re.sub(r'[^A-Za-z0-9._-]', '-', cycle)}-{digest([config, data_hash])[:8]}"
+    named = re.sub(r"[^A-Za-z0-9._-]", "-", cycle)[:80].lstrip("._-") or "cycle"
+    return f"{named}-{digest([config, data_hash])[:8]}"
 
 
 def versions(folder: Path) -> dict[str, Any]:

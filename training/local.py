@@ -57,13 +57,13 @@ class LocalModel:
     loaded: Loaded
 
     @classmethod
-    def open(cls, model: str, adapter: Path | None) -> LocalModel:
+    def open(cls, model: str, adapter: Path | None, beside: Path | None = None) -> LocalModel:
         """Load it; see `training.model.load`.
 
         Raises:
             UsageError: a package, the model or the adapter is not there.
         """
-        return cls(load(model, adapter=adapter))
+        return cls(load(model, adapter=adapter, beside=beside))
 
     @property
     def fingerprint(self) -> str:

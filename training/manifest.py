@@ -5,17 +5,50 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from consensus.errors import UsageError
 from consensus.runs import Run, Step
 
+if TYPE_CHECKING:
+    from training.model import Loaded
+
 FILE = "manifest.json"
+_NEEDED = {*Run.__dataclass_fields__, "base", "state", "stored", "data"}
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest of the run in the folder; empty where there is none."""
+    """The manifest of the run in the folder; empty where there is none.
+
+    Raises:
+        UsageError: it is broken.
+    """
     file = folder / FILE
-    return dict(json.loads(file.read_text("utf-8"))) if file.exists() else {}
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        if not isinstance(found, dict) or not found.keys() >= _NEEDED:
+            raise ValueError("what a run says of itself is not in it")
+    except ValueError as error:
+        raise UsageError(
+            f"the manifest {file} is broken: {error}; delete the folder {folder} to train the run anew, or give another --name"
+        ) from None
+    return found
+
+
+def same_base(manifest: Mapping[str, Any], loaded: Loaded) -> None:
+    """An adapter means something on its own base alone.
+
+    Raises:
+        UsageError: the model has other weights than the run was trained on. In other numbers (a GPU's bfloat16) the weights are
+            others anyway, and nothing can be said.
+    """
+    if manifest.get("numbers") == loaded.numbers and manifest["base"] != loaded.base:
+        raise UsageError(
+            f"the model {loaded.name!r} has other weights than those that the run {manifest['run']!r} was trained on; bring them "
+            "back, or train again under another --name"
+        )
 
 
 def write(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -51,9 +51,25 @@ class Loaded:
     base: str
     adapter: Path | None = None
 
+    @property
+    def longest(self) -> int | None:
+        """Tokens of a conversation at most; None where the model names no limit."""
+        found: int | None = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return found
+
+    @property
+    def numbers(self) -> str:
+        """In which numbers it computes: float32, bfloat16."""
+        return str(self.model.dtype).removeprefix("torch.")
+
 
 def load(
-    model: str, *, adapter: Path | None = None, cache: Path | None = None, precision: Precision = "auto"
+    model: str,
+    *,
+    adapter: Path | None = None,
+    beside: Path | None = None,
+    cache: Path | None = None,
+    precision: Precision = "auto",
 ) -> Loaded:
     """Load a model for inference or for training an adapter on it.
 
@@ -61,6 +77,7 @@ def load(
         model: a hub's name, a folder, a .gguf file, or `smollm2-135m-instruct`. GGUF weights are converted once (half a
             minute of processor time for 135M parameters) and kept.
         adapter: a folder that PEFT wrote; it is applied, not merged, so that the base stays reachable.
+        beside: where the model's relative path is looked for first: the cycle file's folder.
         cache: where converted weights are kept; by default `cache_folder()`.
         precision: of the weights; auto takes bfloat16 where the hardware computes in it, else float32.
 
@@ -75,13 +92,13 @@ def load(
     from training.hardware import hardware
 
     disable_progress_bar()
-    source = _source(model, cache or cache_folder())
+    source = _source(model, cache or cache_folder(), beside)
     machine = hardware()
     wide = precision == "fp32" or (precision == "auto" and not machine.bf16)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         net = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32 if wide else torch.bfloat16)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # whatever the libraries raise of files that are broken or none of theirs
         raise UsageError(
             f"cannot load the model {model!r}: {error}\n"
             "It is a hub's name, a folder with config.json and safetensors, a .gguf file, or "
@@ -91,6 +108,8 @@ def load(
         raise UsageError(f"the model {model!r} has no chat template; take its instruct version")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        raise UsageError(f"the model {model!r} has no token that ends a turn; its tokenizer_config.json is not whole")
     net.eval().to(machine.device)
     base = _fingerprint(net.state_dict().items(), tokenizer)
     if adapter is None:
@@ -111,9 +130,9 @@ def cache_folder() -> Path:
     return home / "judge-consensus"
 
 
-def source(model: str) -> str:
+def source(model: str, beside: Path | None = None) -> str:
     """What other programs load as this model: a hub's name, or a folder with config and safetensors, converted if need be."""
-    return _source(model, cache_folder())
+    return _source(model, cache_folder(), beside)
 
 
 @contextmanager
@@ -125,10 +144,12 @@ def _missing_packages_said() -> Iterator[None]:
         raise UsageError(f"training needs the package {error.name!r}: {INSTALL}") from error
 
 
-def _source(model: str, cache: Path) -> str:
+def _source(model: str, cache: Path, beside: Path | None) -> str:
     if model == SMALL:
         return str(_converted(_shipped(), cache))
     path = Path(model).expanduser()
+    if beside is not None and (beside / path).exists():
+        path = beside / path
     if path.suffix == ".gguf":
         if not path.is_file():
             raise UsageError(f"there is no file {model}")
@@ -178,6 +199,12 @@ def _converted(file: Path, cache: Path) -> Path:
             AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name).save_pretrained(part)
             part.chmod(0o755)
             part.rename(folder)
+        except OSError:  # no room, no right
+            raise
+        except Exception as error:  # whatever the reader of GGUF raises of a file that is broken
+            raise UsageError(
+                f"cannot read {file}: {error}; it is broken, or of a kind that is not known here"
+            ) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
     return folder
@@ -188,9 +215,18 @@ def _with_adapter(loaded: Loaded, folder: Path) -> Loaded:
         from peft import PeftModel
     if not (folder / "adapter_config.json").is_file():
         raise UsageError(f"{folder} holds no adapter: it has no adapter_config.json")
-    net = PeftModel.from_pretrained(loaded.model, folder).eval()
-    added = ((name, value) for name, value in net.state_dict().items() if ".lora_" in name)
-    both = hashlib.sha256((loaded.base + _weights(added)).encode()).hexdigest()[:32]
+    if not any(folder.glob("adapter_model.*")):
+        raise UsageError(f"{folder} holds no adapter: it has no adapter_model.safetensors")
+    try:
+        net = PeftModel.from_pretrained(loaded.model, str(folder)).eval()
+    except Exception as error:  # as above; one of another model's shapes, too
+        raise UsageError(
+            f"cannot put the adapter {folder} on the model {loaded.name!r}: {error}\nIt is broken, or another model's"
+        ) from error
+    added = {name: value for name, value in net.state_dict().items() if ".lora_" in name}
+    if not all(bool(value.isfinite().all()) for value in added.values()):
+        raise UsageError(f"the adapter {folder} has weights that are no finite numbers; its training went wrong")
+    both = hashlib.sha256((loaded.base + _weights(added.items())).encode()).hexdigest()[:32]
     return Loaded(net, loaded.tokenizer, loaded.name, both, loaded.base, folder)
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from consensus.errors import ConsensusError, UsageError
 from training import identity, manifest
 from training.preferences import WHY, Plan, plan
+from training.record import BEST, WEIGHTS
 from training.rows import Counts, counter, write, write_parts
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Material:
         settings = cycle.training
         how: dict[str, Any] = {
             "tokens": counter(loaded.tokenizer),
-            "max_length": settings.max_length,
+            "max_length": min(settings.max_length, loaded.longest or settings.max_length),
             "stop": settings.too_long == "stop",
         }
         if self.rows is not None:
@@ -113,16 +114,16 @@ class Preparation:
         folder: of the run.
         over: whether it ended before.
     Raises:
-        UsageError: as `opened`; or the name is that of another run.
+        UsageError: as `opened`; or the name is that of another run, or of one that is over and no longer whole.
         ConsensusError: nothing is left to train on.
     """
 
     def __init__(self, cycle: Cycle, *, beside: Path, name: str | None) -> None:
         self._cycle, self.material = cycle, Material.of(cycle)
         self.plan = self.material.plan
-        run = name or identity.run_name(cycle.name, cycle.training, self.plan.digest)
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", run):
-            raise UsageError(f"a run's name has letters, digits, '.', '_' and '-', unlike {run!r}")
+        run = identity.run_name(cycle.name, cycle.training, self.plan.digest) if name is None else name
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run):
+            raise UsageError(f"a run's name has up to 100 letters, digits, '.', '_' and '-', unlike {run[:120]!r}")
         self.folder = runs_folder(cycle) / run
         self.identity: dict[str, Any] = {
             "run": run,
@@ -138,6 +139,11 @@ class Preparation:
         if self._before:
             self._compare(self._before)
         self.over = self._before.get("state") == "ended"
+        if self.over and not (self.folder / "adapter" / WEIGHTS).exists():
+            raise UsageError(
+                f"the run {run!r} is over, but its adapter is not in {self.folder}/adapter; bring it back, or delete the folder "
+                f"{self.folder} to train the run anew"
+            )
 
     def _compare(self, before: dict[str, Any]) -> None:
         now = self._cycle.training.identity()
@@ -167,7 +173,10 @@ class Preparation:
                 for name in ("because", "by_people", "overruled", "prompts", "groups", "largest")
             }
             found = {**asdict(counts), **figures, "panel": self.material.panel}
-            self._before = {**self.identity, "base": loaded.base, "state": "begun", "stored": False, "data": found}
+            for rest in ("checkpoints", BEST):  # of nobody knows which settings: a run without a manifest begins anew
+                shutil.rmtree(self.folder / rest, ignore_errors=True)
+            numbers = {"base": loaded.base, "numbers": loaded.numbers}
+            self._before = {**self.identity, **numbers, "state": "begun", "stored": False, "data": found}
             manifest.write(self.folder, self._before)
         manifest.stored(self._cycle.store, self.folder, self._before, "begun")
 

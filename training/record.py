@@ -130,13 +130,13 @@ def append(file: Path, one: Measured) -> None:
 def measured(file: Path) -> list[Measured]:
     """The lines of a file, in their order; a last one that was cut off when the process was killed is none."""
     found = []
-    for line in file.read_text("utf-8").splitlines() if file.exists() else ():
+    for line in file.read_bytes().splitlines() if file.exists() else ():
         try:
             row = json.loads(line)
-        except ValueError:
+            step, epoch, at = row.pop("step"), row.pop("epoch"), row.pop("at")
+            found.append(Measured(step, epoch, row, datetime.fromisoformat(at)))
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
-        step, epoch, at = row.pop("step"), row.pop("epoch"), row.pop("at")
-        found.append(Measured(step, epoch, row, datetime.fromisoformat(at)))
     return found
 
 

@@ -77,7 +77,7 @@ def rewards(loaded: Loaded, rows: Sequence[Mapping[str, Any]], *, beta: float, c
 
 def precision(loaded: Loaded) -> str:
     """In which numbers the model computes; part of what its log-probabilities are kept under."""
-    return str(loaded.model.dtype).removeprefix("torch.")
+    return loaded.numbers
 
 
 def token_counts(pairs: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:

@@ -120,10 +120,19 @@ def counter(tokenizer: Any) -> Tokens:
 
 
 def dataset(file: Path) -> Any:
-    """The rows of a file as a `datasets.Dataset`, mapped into memory; messages are built as they are read."""
+    """The rows of a file as a `datasets.Dataset`, mapped into memory; messages are built as they are read.
+
+    Raises:
+        UsageError: the file is not there, or not whole.
+    """
     from datasets import Dataset
 
-    return Dataset.from_file(str(file))
+    try:
+        return Dataset.from_file(str(file))
+    except (OSError, pa.ArrowException) as error:
+        raise UsageError(
+            f"cannot read the rows of the run in {file}: {error}; delete the folder {file.parent.parent} and train again"
+        ) from None
 
 
 def row(stored: Mapping[str, Any]) -> Row:

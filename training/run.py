@@ -85,7 +85,7 @@ def train(cycle: Cycle, *, beside: Path, show: Show, name: str | None = None) ->
         if over:
             processes.once(lambda: _settle(cycle, folder))
             return Done(folder, manifest.read(folder), before=True)
-        loaded = load(settings.model, precision=settings.precision)
+        loaded = load(settings.model, beside=settings.folder, precision=settings.precision)
         processes.once(lambda: preparation[0].rows(loaded))
         rows, tested = Rows(folder / "data" / TRAIN), Rows(folder / "data" / HELD_OUT)
         held_out = tested.held_out()
@@ -147,13 +147,19 @@ def _settle(cycle: Cycle, folder: Path) -> None:
 
 
 def merge(done: Done, cycle: Cycle) -> Path:
-    """Write the base model's weights with the adapter's folded in, beside the adapter; the folder."""
+    """Write the base model's weights with the adapter's folded in, beside the adapter; the folder.
+
+    Raises:
+        UsageError: the base model or the adapter is not there, or no longer what it was.
+    """
     from training.model import load
 
     target = done.folder / "merged"
     if not (target / "config.json").exists():
         part = done.folder / "merged.part"
-        loaded = load(cycle.training.model, adapter=done.adapter)
+        settings = cycle.training
+        loaded = load(settings.model, adapter=done.adapter, beside=settings.folder, precision=settings.precision)
+        manifest.same_base(done.manifest, loaded)
         loaded.model.merge_and_unload().save_pretrained(part)
         loaded.tokenizer.save_pretrained(part)
         part.rename(target)

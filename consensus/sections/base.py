@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -72,3 +74,27 @@ class Section(BaseModel):
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError("true and false cannot stand here")
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a cycle file stands: no setting, and any two are equal, as it is no part of what a section says."""
+
+    folder: Path | None = field(default=None, compare=False)
+
+
+class OfModel(Section):
+    """A section that names a model, which may be a folder beside the cycle file."""
+
+    _place: _Place = PrivateAttr(default=_Place())
+
+    @property
+    def folder(self) -> Path | None:
+        """The cycle file's folder, where the model's relative path is looked for first; None outside of a file."""
+        return self._place.folder
+
+    def rooted(self, folder: Path, **changed: Any) -> Self:
+        """The same with these fields changed, in a cycle file of this folder."""
+        found = self.model_copy(update=changed)
+        found._place = _Place(folder)
+        return found

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from consensus.nouns import digest
-from consensus.sections.base import EnvironmentName, Name, Section, Url
+from consensus.sections.base import EnvironmentName, Name, OfModel, Section, Url
 
 
 class Price(Section):
@@ -25,7 +25,7 @@ class Price(Section):
         return Price(input=self.input * self.batch, output=self.output * self.batch, cached_input=cached, batch=1)
 
 
-class Endpoint(Section):
+class Endpoint(OfModel):
     """A model and how to reach and ask it."""
 
     word: ClassVar[str] = "model"  # what messages call it

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from consensus.sections.base import Misfit, Name, Section
+from consensus.sections.base import Misfit, Name, OfModel, Section
 
 MODEL = "smollm2-135m-instruct"
 """SmolLM2-135M-Instruct (Apache-2.0), whose weights a Python package brings: it needs no model hub, and trains on a CPU."""
@@ -31,7 +31,7 @@ class Lora(Section):
     )
 
 
-class Training(Section):
+class Training(OfModel):
     """How the cycle's labels become an adapter."""
 
     model: Name = Field(default=MODEL, description="the base model: a hub's name, a folder, a .gguf file")

@@ -5,6 +5,7 @@ With five points no correlation is significant; with eight, .78 is compatible wi
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import permutations
 from math import atanh, nan, sqrt, tanh
 
@@ -13,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from consensus.statistics.clusters import Floats
+from consensus.statistics.clusters import Floats, Ints
 from consensus.statistics.intervals import Interval
 
 FEWEST = 6
@@ -61,8 +62,7 @@ def spearman_p_value(
         return nan
     reached = abs(float(one @ other)) - 1e-9
     if len(one) <= _ENUMERATED:
-        orders = np.array(list(permutations(range(len(one)))))
-        return float((np.abs(other[orders] @ one) >= reached).mean())
+        return float((np.abs(other[_orders(len(one))] @ one) >= reached).mean())
     if rng is None:
         raise ValueError(f"more than {_ENUMERATED} points are permuted at random: pass rng")
     hits = 0
@@ -70,6 +70,12 @@ def spearman_p_value(
         shuffled = rng.permuted(np.tile(other, (min(10_000, draws - start), 1)), axis=1)
         hits += int((np.abs(shuffled @ one) >= reached).sum())
     return (hits + 1) / (draws + 1)
+
+
+@cache
+def _orders(n: int) -> Ints:
+    """Every order of n <= 8 points, shape [n!, n]."""
+    return np.array(list(permutations(range(n))))
 
 
 def leave_one_out(x: ArrayLike, y: ArrayLike) -> Floats:

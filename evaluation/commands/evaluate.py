@@ -86,6 +86,10 @@ def evaluate(
     if review is not None and (only == "rewards" or dry_run or size < 1):
         raise UsageError("--review takes judged pairs of the head to head, at least one; it goes without --dry-run")
     loaded = load(cycle, overrides)
+    if review is not None and not loaded.evaluation.candidate:
+        raise UsageError(
+            "--review takes pairs of a head to head, and 'evaluation:' in the cycle file names no checkpoints"
+        )
     run = _what(loaded, names[0] if names else None, only)
     command = " ".join(["consensus evaluate", str(cycle), *words])
     if dry_run:

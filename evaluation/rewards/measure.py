@@ -52,8 +52,9 @@ def measure(cycle: Cycle, run: Run) -> HeldOut:
     """The held-out pairs of a run under its adapter. The store is open only while labels are read, not while the model computes.
 
     Raises:
-        UsageError: the run's folder or adapter is gone, or it held out no pairs.
+        UsageError: the run's folder is not whole, its base model is another one now, or it held out no pairs.
     """
+    from training.manifest import read, same_base
     from training.model import load
     from training.rewards import rewards
     from training.rows import HELD_OUT
@@ -63,7 +64,10 @@ def measure(cycle: Cycle, run: Run) -> HeldOut:
     adapter, file = folder / "adapter", folder / "data" / HELD_OUT
     if not adapter.is_dir() or not file.is_file():
         raise UsageError(f"the folder of run {run.run!r} is not whole: {_missing(adapter, file)} is not there")
-    loaded = load(str(run.config["model"]), adapter=adapter, precision=run.config.get("precision", "auto"))
+    model, precision = str(run.config["model"]), run.config.get("precision", "auto")
+    loaded = load(model, adapter=adapter, beside=cycle.training.folder, precision=precision)
+    if manifest := read(folder):
+        same_base(manifest, loaded)
     rows = Rows(file)
     if not len(rows):
         raise UsageError(f"run {run.run!r} held out no pairs; train with training.validation above 0")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from consensus.cycle import Cycle
-    from consensus.sections.endpoints import Judge
+    from consensus.sections.endpoints import Endpoint, Judge
     from labeling.panel import Panel
     from labeling.rubric import Rubric
 
@@ -47,7 +47,7 @@ def doctor(cycle: Path, /, *overrides: str, call: bool = False, json: bool = Fal
     checks = [
         Check("cycle file", True, f"{cycle} is valid: {len(loaded.judges)} judges, {loaded.rule.min_agree} must agree")
     ]
-    checks += [_store(loaded), *_input(loaded)]
+    checks += [_store(loaded), *_input(loaded), *_files(loaded), *_packages(loaded)]
     for judge in loaded.judges:
         checks += asyncio.run(_judge(loaded, judge, rubric, call=call))
     if loaded.generation:
@@ -97,6 +97,40 @@ def _input(cycle: Cycle) -> list[Check]:
     said = f"{cycle.input.pairs}: {len(rows) - len(bad):,} pairs"
     said += f", {len(bad):,} rows refused, first row {bad[0].row}: {bad[0].reason}" if bad else ""
     return [Check("pairs", (None if bad else True) if len(rows) > len(bad) else False, said)]
+
+
+def _files(cycle: Cycle) -> list[Check]:
+    """Whatever else the cycle file names, and is there or not; what is in it, the command says that reads it."""
+    named = [("outcomes", file) for file in cycle.input.outcomes]
+    named += [("training.rows", file) for file in [cycle.training.rows] if file]
+    named += [("evaluation.gold", file) for file in [cycle.evaluation.gold] if file]
+    checks = [
+        Check(what, file.is_file(), str(file) if file.is_file() else f"there is no file {file}") for what, file in named
+    ]
+    for model in _models(cycle):
+        if model.adapter is not None:
+            there = (model.adapter / "adapter_config.json").is_file()
+            said = "" if there else " holds no adapter: it has no adapter_config.json; 'consensus train' writes one"
+            checks.append(Check(f"{model.label} (adapter)", there, f"{model.adapter}{said}"))
+    return checks
+
+
+def _packages(cycle: Cycle) -> list[Check]:
+    """The extra `train`, where a model runs in this process or the cycle file says how one is trained."""
+    from importlib.util import find_spec
+
+    local = any(model.provider == "local" for model in _models(cycle))
+    if not local and not cycle.training.model_fields_set:
+        return []
+    needed = ("torch", "transformers", "peft") + (() if local else ("trl", "datasets", "accelerate"))
+    missing = [package for package in needed if not find_spec(package)]
+    said = f"{', '.join(missing)} not installed: pip install 'judge-consensus[train]'" if missing else "installed"
+    return [Check("extra train", (False if local else None) if missing else True, said)]
+
+
+def _models(cycle: Cycle) -> list[Endpoint]:
+    others = (cycle.generation, cycle.evaluation.candidate, cycle.evaluation.baseline)
+    return [*cycle.judges, *(model for model in others if model)]
 
 
 async def _judge(cycle: Cycle, judge: Judge, rubric: Rubric, *, call: bool) -> list[Check]:

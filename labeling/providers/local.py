@@ -61,7 +61,7 @@ class Local:
             UsageError: the extra `train`, the model or the adapter is not there.
         """
         module, name = _MODEL
-        return cls(getattr(importlib.import_module(module), name).open(config.model, config.adapter))
+        return cls(getattr(importlib.import_module(module), name).open(config.model, config.adapter, config.folder))
 
     def judge(self, config: Judge) -> InBatches:
         """The way to its verdicts.

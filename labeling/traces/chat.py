@@ -168,6 +168,8 @@ class _Parts:
         kind = part.get("type") or ("text" if "text" in part else None)
         if kind in TEXT_PARTS:
             text = part.get("text", part.get("content"))
+            if is_redacted(text):
+                return
             self.content.append({"type": "text", "text": text if isinstance(text, str) else compact(text or "")})
         elif kind in CALL_PARTS:
             self.calls.append(tool_call(part))

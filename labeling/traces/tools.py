@@ -7,7 +7,7 @@ from typing import Any
 
 from labeling.jsontext import quick_json
 from labeling.pairs import short
-from labeling.traces.names import TEXT_PARTS
+from labeling.traces.names import REDACTED, TEXT_PARTS
 
 
 def tool_definitions(value: Any) -> list[dict[str, Any]]:
@@ -46,7 +46,8 @@ def tool_result(value: dict[str, Any]) -> dict[str, Any]:
     if isinstance(said, list) and said and all(isinstance(p, dict) and p.get("type") in TEXT_PARTS for p in said):
         said = "".join(str(part.get("text", part.get("content", ""))) for part in said)
     call_id = next((value[key] for key in ("tool_call_id", "tool_use_id", "call_id", "id") if value.get(key)), None)
-    message = {"role": "tool", "content": said if isinstance(said, str) else compact(said)}
+    said = said if isinstance(said, str) else compact(said)
+    message = {"role": "tool", "content": "" if said in REDACTED else said}  # nobody said the placeholder
     return message | ({"tool_call_id": call_id} if isinstance(call_id, str) else {})
 
 

@@ -128,6 +128,20 @@ def test_relative_paths_start_at_the_files_folder(loaded, tmp_path, monkeypatch)
     assert load(tmp_path / "deep" / "cycle.yaml", ["store=b.duckdb"]).store == tmp_path / "deep" / "b.duckdb"
 
 
+def test_where_a_file_stands_is_known_to_its_models_and_is_no_part_of_what_they_are(tmp_path):
+    text = "judges: [{provider: local, model: tiny}]\nconsensus: {min_agree: 1}\ntraining: {model: tiny}\n"
+    found = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "cycle.yaml").write_text(text)
+        found.append(load(tmp_path / name / "cycle.yaml"))
+    one, two = found
+    assert one.judges == two.judges
+    assert one.training == two.training
+    assert one.judges[0].config_hash("rubric") == two.judges[0].config_hash("rubric")
+    assert (one.judges[0].folder, two.training.folder) == (tmp_path / "one", tmp_path / "two")
+
+
 # -- overrides ---------------------------------------------------------------------------------------------------------
 
 

@@ -125,6 +125,13 @@ def test_what_cannot_be_done_is_said(tmp_path, capsys, words, said):
     assert said in err
 
 
+def test_pairs_for_people_need_a_head_to_head(tmp_path, capsys):
+    file = labeled(tmp_path, capsys, more="", pairs=9)
+    code, _, err = run(capsys, "evaluate", file, "--review", str(tmp_path / "people.jsonl"))
+    assert code == 2
+    assert "names no checkpoints" in err
+
+
 def test_without_a_run_or_checkpoints_it_says_what_makes_them(tmp_path, capsys):
     file = labeled(tmp_path, capsys, more="", pairs=9)
     code, _, err = run(capsys, "evaluate", file)

@@ -112,6 +112,50 @@ def test_doctor_finds_what_is_wrong_before_it_costs(tmp_path, capsys, monkeypatc
     assert {check["what"] for check in checks if check["ok"] is False} == {"pairs", "gpt-4o"}
 
 
+def test_doctor_looks_at_every_file_that_the_cycle_file_names(tmp_path, capsys):
+    file = tmp_path / "cycle.yaml"
+    (tmp_path / "there.csv").write_text("checkpoint,metric,value\n")
+    file.write_text(
+        "judges:\n  - {provider: recorded, model: one}\n  - {provider: local, model: tiny, name: two, adapter: nowhere}\n"
+        "input: {outcomes: [there.csv, gone.csv]}\ntraining: {rows: gone.jsonl}\nevaluation: {gold: gone.gold.jsonl}\n"
+    )
+    assert run("doctor", file, "--json") == 1
+    checks = json.loads(capsys.readouterr().out)["checks"]
+    said = {(check["what"], check["ok"]) for check in checks}
+    assert said >= {("outcomes", True), ("outcomes", False), ("training.rows", False), ("evaluation.gold", False)}
+    assert ("two (adapter)", False) in said
+    assert "extra train" in {check["what"] for check in checks}
+
+
+def test_doctor_asks_for_the_extra_that_trains_where_it_is_needed(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+    judge = "judges:\n  - {provider: recorded, model: one}\nconsensus: {min_agree: 1}\n"
+    for more, ok in (("", None), ("training: {beta: 0.2}\n", "warned")):
+        (tmp_path / "cycle.yaml").write_text(judge + more)
+        assert run("doctor", tmp_path / "cycle.yaml", "--json") == 0
+        checks = {check["what"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+        assert ("extra train" in checks) == bool(ok)
+    assert checks["extra train"]["ok"] is None
+    assert "pip install 'judge-consensus[train]'" in checks["extra train"]["said"]
+
+
+@pytest.mark.parametrize("words", [["label", "--nope"], ["nope"], ["evaluate", "x.yaml", "--only", "nothing"]])
+def test_words_that_no_command_has_are_an_object_too(capsys, words):
+    assert run(*words, "--json") == 2
+    found = capsys.readouterr()
+    assert json.loads(found.out)["exit_code"] == 2
+    assert found.err
+
+
+def test_ctrl_c_in_any_command_is_an_object_with_its_exit_code(cycle, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("consensus.cyclefile.load", stop)
+    assert run("status", cycle, "--json") == 130
+    assert json.loads(capsys.readouterr().out)["exit_code"] == 130
+
+
 @pytest.mark.parametrize("kind", ["panel", "simulated", "recorded"])
 def test_init_writes_a_file_that_loads_and_never_overwrites(tmp_path, capsys, kind):
     file = tmp_path / "new" / "cycle.yaml"

@@ -123,6 +123,25 @@ def test_a_run_that_had_ended_says_the_same_again(train):
     np.testing.assert_allclose(again.after.margins, first.after.margins, atol=1e-6)
 
 
+def test_a_run_that_had_ended_takes_no_step_more_whatever_the_learning_rate_is_then(train):
+    first = train(schedule="constant", warmup=0)
+    again = train(schedule="constant", warmup=0)
+    assert again.steps == first.steps
+    same(first, again, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("broken", ["optimizer.pt", "adapter_model.safetensors", "rng_state.pth"])
+def test_a_broken_checkpoint_is_passed_over_for_the_one_before(train, tmp_path, broken):
+    whole = train(look_every=2, max_steps=4)
+    checkpoints = tmp_path / "run" / "checkpoints"
+    (checkpoints / "checkpoint-4" / broken).write_bytes(b"junk")
+    (checkpoints / "checkpoint-best").mkdir()
+    heard = []
+    again = train(look_every=2, max_steps=4, on_step=heard.append)
+    assert heard[0].step == 3
+    same(whole, again, rtol=0, atol=1e-6)
+
+
 def test_without_resume_it_begins_anew(train):
     train(max_steps=2)
     heard = []
@@ -187,6 +206,31 @@ def test_a_loss_that_is_no_number_stops_it_and_names_the_pairs(train, tmp_path):
     with pytest.raises(TrainingFailed, match=r"pair-\d+', 'pair-\d+.*learning_rate") as failed:
         train(learning_rate=1e30, warmup=0, clip=1e30)
     assert len(re.findall(r"'pair-\d+'", str(failed.value))) == 4
+
+
+def test_a_last_step_that_bursts_is_found_without_a_loss_after_it(train):
+    for held_out in (HELD, []):
+        with pytest.raises(TrainingFailed, match="no finite numbers after step 1"):
+            train(f"burst {len(held_out)}", held_out=held_out, learning_rate=1e30, warmup=0, max_steps=1)
+
+
+def test_layers_that_are_not_there_are_said(train):
+    with pytest.raises(UsageError, match=r"'training\.lora' does not fit"):
+        train(lora={"target": ["nonsense"]})
+
+
+def test_a_reporter_that_is_not_installed_is_said(train):
+    with pytest.raises(UsageError, match="report_to: nonsense"):
+        train(report_to=("nonsense",))
+
+
+def test_a_full_disk_says_that_it_goes_on(train, monkeypatch):
+    def full(*_, **__):
+        raise RuntimeError("[enforce fail at inline_container.cc:668] . unexpected pos 64 vs 0")
+
+    monkeypatch.setattr(trainer.SharedPrefixTrainer, "_save_checkpoint", full)
+    with pytest.raises(TrainingFailed, match="with room on the disk the same command goes on"):
+        train()
 
 
 def test_memory_that_runs_out_says_what_to_change(train, monkeypatch):

@@ -63,6 +63,13 @@ def test_parquet_and_json_lines_are_the_same_data(tmp_path):
     assert found[0].digest == found[1].digest
 
 
+def test_a_mark_before_the_first_line_and_other_ends_of_lines_are_nothing(tmp_path):
+    rows = judgments(2)
+    (tmp_path / "r.jsonl").write_bytes(b"\xef\xbb\xbf" + b"\r\n".join(json.dumps(one).encode() for one in rows))
+    found = [given("c", file, Training())[0] for file in (tmp_path / "r.jsonl", lines(tmp_path / "rows.jsonl", rows))]
+    assert found[0].digest == found[1].digest
+
+
 def test_no_prompt_is_on_both_sides(tmp_path):
     rows = [{**one, "pair_id": f"{one['pair_id']}-{k}"} for k in range(3) for one in judgments(40)]
     plan, _, found = written(tmp_path / "d", lines(tmp_path / "rows.jsonl", rows), validation=0.3, near=None)
@@ -79,7 +86,13 @@ def test_no_prompt_is_on_both_sides(tmp_path):
         ('{"prompt": "q", "chosen": "x"}', "row 2 .* has no 'prompt', 'chosen' and 'rejected'"),
         ('{"prompt": "q", "chosen": "x", "rejected": "y", "p_chosen": 2}', "no chance in"),
         ('{"prompt": [{"content": "q"}], "chosen": "x", "rejected": "y"}', "without a 'role'"),
-        ("{", "JSON lines, or Parquet"),
+        ("{", "row 2 .* is no JSON: .* JSON lines, or Parquet"),
+        ('{"prompt": "q", "chosen": [{"role": 5, "content": "x"}], "rejected": "y"}', "without a 'role'"),
+        ('{"prompt": "q", "chosen": "x", "rejected": "y", "category": 5}', "row 2 .* 'category' that is no text: 5"),
+        ('{"prompt": "q", "chosen": "x", "rejected": "y", "pair_id": ["x"]}', "'pair_id' that is no text"),
+        ('{"prompt": "q", "chosen": "x", "rejected": "y", "tools": "a hammer"}', "'tools' that are no list of them"),
+        ('{"prompt": "q", "chosen": "x", "rejected": "y", "tools": [5]}', "'tools' that are no list of them"),
+        ('{"prompt": "q", "chosen": "x", "rejected": "y", "pair_id": "p0-ab"}', "row 2 .* 'p0-ab' of row 1"),
     ],
 )
 def test_a_row_that_is_none_is_refused_with_its_number(tmp_path, line, said):

@@ -61,6 +61,64 @@ def test_a_folder_without_an_adapter_is_said(tmp_path):
         load(str(tiny_model(tmp_path / "model")), adapter=tmp_path)
 
 
+@pytest.fixture
+def adapted(tmp_path):
+    """A model's folder with an adapter beside it."""
+    from peft import LoraConfig, get_peft_model
+
+    net = load(str(tiny_model(tmp_path / "model"))).model
+    get_peft_model(net, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path / "adapter")
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", ["adapter_model.safetensors", "adapter_config.json"])
+@pytest.mark.parametrize("content", [b"", b"junk"])
+def test_a_broken_adapter_is_said(adapted, file, content):
+    (adapted / "adapter" / file).write_bytes(content)
+    with pytest.raises(UsageError, match=r"(?s)cannot put the adapter .* broken, or another model's"):
+        load(str(adapted / "model"), adapter=adapted / "adapter")
+
+
+def test_an_adapter_of_another_model_is_said(adapted):
+    other = tiny_model(adapted / "other", hidden_size=32, intermediate_size=64)
+    with pytest.raises(UsageError, match="another model's"):
+        load(str(other), adapter=adapted / "adapter")
+
+
+def test_an_adapter_without_weights_or_of_weights_that_are_no_numbers_is_said(adapted):
+    from safetensors.torch import load_file, save_file
+
+    file = adapted / "adapter" / "adapter_model.safetensors"
+    save_file({name: value * float("nan") for name, value in load_file(file).items()}, file)
+    with pytest.raises(UsageError, match="no finite numbers"):
+        load(str(adapted / "model"), adapter=adapted / "adapter")
+    file.unlink()
+    with pytest.raises(UsageError, match=r"no adapter_model\.safetensors"):
+        load(str(adapted / "model"), adapter=adapted / "adapter")
+
+
+@pytest.mark.parametrize("broken", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_a_broken_model_is_said(tmp_path, broken):
+    (tiny_model(tmp_path) / broken).write_bytes(b"junk")
+    with pytest.raises(UsageError, match="cannot load the model"):
+        load(str(tmp_path))
+
+
+def test_a_broken_gguf_file_is_said(tmp_path):
+    (tmp_path / "m.gguf").write_bytes(b"GGUFjunk")
+    with pytest.raises(UsageError, match=r"cannot read .*m\.gguf"):
+        load(str(tmp_path / "m.gguf"), cache=tmp_path)
+
+
+def test_a_relative_folder_is_looked_for_beside_the_cycle_file_first(tmp_path, monkeypatch):
+    tiny_model(tmp_path / "cycle" / "model")
+    (tmp_path / "elsewhere" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert load("model", beside=tmp_path / "cycle").name == "model"
+    monkeypatch.chdir(tmp_path / "cycle")
+    assert load("model", beside=tmp_path / "elsewhere" / "model").name == "model"
+
+
 def test_a_base_model_without_chat_template_is_refused(tmp_path):
     (tiny_model(tmp_path) / "chat_template.jinja").unlink()
     with pytest.raises(UsageError, match="instruct version"):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,9 +23,11 @@ from filelock import FileLock
 from consensus.cli import main
 from consensus.cyclefile import load as load_cycle
 from consensus.runs import metrics, runs
+from consensus.sections.training import Training
 from consensus.store import Store
 from tests.training.runs import cycle_file, labeled, pairs
 from tests.training.tiny import tiny_model
+from training.identity import run_name
 from training.model import load
 from training.preferences import plan
 from training.record import measured
@@ -236,6 +240,82 @@ def test_a_loss_that_is_no_number_ends_the_run_and_the_store_says_so(made, capsy
     assert "look at these pairs" in capsys.readouterr().err
     with Store(made.parent / "consensus.duckdb") as store:
         assert [one.step for one in runs(store) if one.run.run == "burst"] == ["failed"]
+
+
+@pytest.fixture
+def copied(made, done):
+    """Another finished run, to be broken."""
+    assert run(made, "--name", "copied", "training.max_steps=2") == 0
+    yield done.with_name("copied")
+    shutil.rmtree(done.with_name("copied"))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_a_broken_manifest_is_said_and_nothing_is_trained(made, copied, capsys, content):
+    (copied / "manifest.json").write_text(content)
+    assert run(made, "--name", "copied", "training.max_steps=2", "--json") == 2
+    found = capsys.readouterr()
+    assert json.loads(found.out.splitlines()[-1])["error"] == found.err.strip().splitlines()[-1]
+    assert "is broken" in found.err
+    assert "delete the folder" in found.err
+
+
+def test_without_a_manifest_nothing_of_an_earlier_run_is_gone_on_from(made, copied, capsys):
+    (copied / "manifest.json").unlink()
+    assert run(made, "--name", "copied", "training.max_steps=3") == 0
+    assert [one.step for one in measured(copied / "metrics.jsonl") if "loss" in one.metrics] == [1, 2, 3]
+
+
+def test_a_run_that_is_over_without_its_adapter_is_not_called_done(made, copied, capsys):
+    shutil.rmtree(copied / "adapter")
+    assert run(made, "--name", "copied", "training.max_steps=2") == 2
+    assert "its adapter is not in" in capsys.readouterr().err
+
+
+def test_rows_of_a_run_that_are_not_whole_are_said(made, copied, capsys):
+    (copied / "data" / "held_out.arrow").write_bytes(b"junk")
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", str(made), "copied"])
+    assert ended.value.code == 2
+    assert "cannot read the rows of the run" in capsys.readouterr().err
+
+
+def test_an_adapter_is_neither_measured_nor_merged_on_other_weights_than_its_base(made, copied, capsys):
+    keep = made.parent / "keep"
+    (made.parent / "tiny").rename(keep)
+    try:
+        tiny_model(made.parent / "tiny", seed=1)
+        for words in (["evaluate", str(made), "copied"], ["train", str(made), "--name", "copied", "--merge"]):
+            with pytest.raises(SystemExit) as ended:
+                main([*words, "training.max_steps=2"])
+            assert ended.value.code == 2
+            assert "has other weights than those" in capsys.readouterr().err
+    finally:
+        shutil.rmtree(made.parent / "tiny")
+        keep.rename(made.parent / "tiny")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "é", "a" * 101])
+def test_a_name_that_is_no_folder_is_refused(made, capsys, name):
+    assert run(made, f"--name={name}") == 2
+    assert "a run's name has up to 100 letters" in capsys.readouterr().err
+
+
+def test_a_cycle_of_any_name_has_a_run_of_its_own():
+    names = [run_name(cycle, Training(), "x") for cycle in ("[é]", "x" * 200, "..", "ok")]
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) for name in names)
+    assert names[-1].startswith("ok-")
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(made, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.run.train", stop)
+    assert run(made, "--json") == 130
+    found = capsys.readouterr()
+    assert "the same command goes on from the last checkpoint" in found.err
+    assert json.loads(found.out)["exit_code"] == 130
 
 
 def command(made, *words):

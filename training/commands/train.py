@@ -45,7 +45,7 @@ def train(
     from importlib.util import find_spec
 
     from consensus.cyclefile import load
-    from consensus.errors import UsageError
+    from consensus.errors import Interrupted, UsageError
     from consensus.terminal import emit, err
 
     if dry_run and merge:
@@ -71,11 +71,14 @@ def train(
     first = os.environ.get("RANK", "0") == "0"  # of the processes of a launcher, one speaks
     console = err()
     console.quiet = not first
-    with Shown(console) as shown:
-        done = run(loaded, beside=cycle.parent, show=shown, name=name)
-    if not first:
-        return 0
-    weights = merged(done, loaded) if merge else None
+    try:
+        with Shown(console) as shown:
+            done = run(loaded, beside=cycle.parent, show=shown, name=name)
+        if not first:
+            return 0
+        weights = merged(done, loaded) if merge else None
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on from the last checkpoint") from None
     figures = _figures(done, loaded, weights)
     emit(figures) if json else _show(figures, done)
     return 0
@@ -104,10 +107,9 @@ def _serve(run: str, adapter: Path, cycle: Cycle, weights: Path | None) -> str:
 
     if weights:
         return f"vllm serve {weights} --served-model-name {run}"
-    rank = cycle.training.lora.r
-    return (
-        f"vllm serve {source(cycle.training.model)} --enable-lora --max-lora-rank {rank} --lora-modules {run}={adapter}"
-    )
+    settings, lora = cycle.training, f"--lora-modules {run}={adapter}"
+    base = source(settings.model, settings.folder)
+    return f"vllm serve {base} --enable-lora --max-lora-rank {settings.lora.r} {lora}"
 
 
 def _show(figures: dict[str, Any], done: Done) -> None:

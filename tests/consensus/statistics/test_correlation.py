@@ -122,5 +122,5 @@ def test_the_interval_of_a_difference_holds_the_truth_at_twelve_points():
     rng = np.random.default_rng(3)
     rho = np.array([[1, 0.3, 0.78], [0.3, 1, 0.31], [0.78, 0.31, 1]])
     root = np.linalg.cholesky(2 * np.sin(np.pi * rho / 6))  # of normal variables with these rank correlations
-    found = [difference_interval(*(rng.standard_normal((12, 3)) @ root.T).T) for _ in range(800)]
+    found = [difference_interval(*(rng.standard_normal((12, 3)) @ root.T).T) for _ in range(400)]
     assert np.mean([each.low <= 0.47 <= each.high for each in found]) == pytest.approx(0.955, abs=0.02)
