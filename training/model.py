@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -188,7 +189,9 @@ def _with_adapter(loaded: Loaded, folder: Path) -> Loaded:
         from peft import PeftModel
     if not (folder / "adapter_config.json").is_file():
         raise UsageError(f"{folder} holds no adapter: it has no adapter_config.json")
-    net = PeftModel.from_pretrained(loaded.model, folder).eval()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # of what PEFT asks of it
+        net = PeftModel.from_pretrained(loaded.model, folder).eval()
     added = ((name, value) for name, value in net.state_dict().items() if ".lora_" in name)
     both = hashlib.sha256((loaded.base + _weights(added)).encode()).hexdigest()[:32]
     return Loaded(net, loaded.tokenizer, loaded.name, both, loaded.base, folder)

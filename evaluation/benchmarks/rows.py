@@ -14,8 +14,8 @@ from labeling.rubric import render
 
 GROUP = "benchmark_group"
 """The field of a pair that names the group of its row."""
-TELLING = 20
-"""Words that the answers of a row or pair have together, from which on the same answers are no chance."""
+TELLING = 40
+"""Characters that the answers of a row or pair have together, from which on the same answers are no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def answers_of(item: Row | Pair) -> Iterator[str]:
     """
     answers = [*item.chosen, *item.rejected] if isinstance(item, Row) else [item.completion_a, item.completion_b]
     folded = sorted({digest(_folded(answer)) for answer in answers})
-    if sum(len(render(answer).split()) for answer in answers) >= TELLING:
+    if sum(len(render(answer)) for answer in answers) >= TELLING:
         yield f"answers {digest(folded)}"
 
 

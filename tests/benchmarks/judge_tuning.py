@@ -114,7 +114,7 @@ def gap(table: dict, judge: str, read) -> str:
                 return "–"
             ends = () if figure["low"] is None else sorted((sign * figure["low"], sign * figure["high"]))
             bounds = f" ({100 * ends[0]:+.1f} to {100 * ends[1]:+.1f})" if ends else ""
-            return f"{100 * sign * figure['value']:+.1f}{bounds}"
+            return f"{100 * sign * figure['value'] + 0.0:+.1f}{bounds}"
     return ""
 
 
