@@ -79,10 +79,12 @@ def split(
     for clump in sorted(_clumps(items, near), key=lambda clump: toss(seed, min(id_of(items[at]) for at in clump))):
         needed = Counter(subset_of(items[at]) for at in clump)
         part = next((name for name, open_ in named.items() if all(n <= open_[k] for k, n in needed.items())), rest)
-        if part is not None:
-            place |= dict.fromkeys(clump, part)
-        for subset, n in needed.items() if part in named else ():
-            named[part][subset] -= n
+        if part is None:
+            continue
+        place |= dict.fromkeys(clump, part)
+        if part in named:
+            for subset, n in needed.items():
+                named[part][subset] -= n
     parts = {part: tuple(item for at, item in enumerate(items) if place.get(at) == part) for part in sizes}
     refuse_leaks(parts, near=near)
     return Split(parts, len(items) - len(place))

@@ -2,10 +2,10 @@
 
 python -m tests.benchmarks.judge_tuning FOLDER
 
-LLMBar's recorded pairs, those of at most so many characters, are split by prompt; SmolLM2-135M is trained as a judge twice, on the
-same pairs; it and its two adapters then judge the same test pairs in both orders. Everything is done by the commands that a user
-has. What stands in the folder is not done again, so the same command goes on where it was broken off. Section "One machine, end to
-end" of docs/judges.md quotes the table.
+LLMBar's recorded pairs, those of at most so many characters, are split by prompt; SmolLM2-135M is trained as a judge three times on
+the same pairs: by DPO on answers, by DPO on judgments, and by cross-entropy on the right judgments alone. It and its adapters then
+judge the same test pairs in both orders. Everything is done by the commands that a user has. What stands in the folder is not done
+again, so the same command goes on where it was broken off. Section "One machine, end to end" of docs/judges.md quotes the table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = ROOT.parent / "shared" / "data" / "llmbar" / "pairs.jsonl"
-BASE, ANSWERS, JUDGMENTS = "base", "tuned on answers", "tuned on judgments"
+BASE = "base"
+TUNED = {  # by the judge's name: its run, what it is trained on, and the loss
+    "tuned on answers": ("answers", "answers", "dpo"),
+    "tuned on judgments": ("judgments", "judgments", "dpo"),
+    "the same by SFT": ("sft", "judgments", "sft"),
+}
+ASKED = "tuned on judgments"  # under whose name judgments are asked for in training: fences differ by name
 RULES = {"strict": "accuracy", "decisive": "decisive only", "half": "half credit"}
 SHARES = {"consistency": "same in both orders", "first_share": "first slot"}
 RUBRIC = """\
@@ -38,13 +44,9 @@ def short_pairs(source: Path, longest: int) -> list[dict]:
 def cycle_file(folder: Path, options: argparse.Namespace) -> Path:
     """The cycle in which the three judges are asked; training needs nothing else."""
     model = json.dumps(options.model)
+    adapters = {BASE: "", **{name: f", adapter: runs/{run}/adapter" for name, (run, *_) in TUNED.items()}}
     judges = "".join(
-        f"  - {{provider: local, model: {model}, name: {name}{more}}}\n"
-        for name, more in (
-            (BASE, ""),
-            (ANSWERS, ", adapter: runs/answers/adapter"),
-            (JUDGMENTS, ", adapter: runs/judgments/adapter"),
-        )
+        f"  - {{provider: local, model: {model}, name: {name}{more}}}\n" for name, more in adapters.items()
     )
     (folder / "rubric.md").write_text(RUBRIC, "utf-8")
     file = folder / "judges.yaml"
@@ -54,7 +56,7 @@ def cycle_file(folder: Path, options: argparse.Namespace) -> Path:
         "input: {pairs: data/test.pairs.jsonl}\n"
         "rubric: {file: rubric.md, axes: []}\n"
         "sampling: {orders: both, stop: never}\n"
-        f"training: {{task: judge, rows: data/train.judgments.jsonl, model: {model}, loss: dpo, validation: 0,\n"
+        f"training: {{task: judge, rows: data/train.judgments.jsonl, model: {model}, validation: 0,\n"
         f"  epochs: {options.epochs}, learning_rate: {options.learning_rate}, batch_size: {options.batch_size}}}\n",
         "utf-8",
     )
@@ -73,7 +75,7 @@ def consensus(*words: object, threads: int) -> str:
 
 
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict]:
-    """Split, train twice, judge; the table of judges under each rule for ties."""
+    """Split, train, judge; the table of judges under each rule for ties."""
     folder.mkdir(parents=True, exist_ok=True)
     cycle, data = cycle_file(folder, options), folder / "data"
     short = folder / "short.jsonl"
@@ -81,12 +83,12 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict]:
     flags = ("--train", options.train, "--test", options.test, "--seed", options.seed, "--verdict-only")
     threads = options.threads
     consensus(
-        *("evaluate", "benchmark", short, "--out", data, *flags, "--cycle", cycle, "--judge", JUDGMENTS),
+        *("evaluate", "benchmark", short, "--out", data, *flags, "--cycle", cycle, "--judge", ASKED),
         threads=threads,
     )
-    for kind in ("judgments", "answers"):
-        rows = f"training.rows={data / f'train.{kind}.jsonl'}"
-        consensus("train", cycle, rows, "--name", kind, "--json", threads=threads)
+    for run, kind, loss in TUNED.values():
+        how = (f"training.rows={data / f'train.{kind}.jsonl'}", f"training.loss={loss}")
+        consensus("train", cycle, *how, "--name", run, "--json", threads=threads)
     consensus("label", cycle, "--json", threads=threads)
     (folder / "judges.md").write_text(consensus("evaluate", "judges", cycle, "--markdown", threads=threads), "utf-8")
     tables = {
@@ -119,32 +121,27 @@ def gap(table: dict, judge: str, read) -> str:
 
 
 def lines(tables: dict[str, dict]) -> list[str]:
-    """The table in Markdown: a line for each figure, a column for each judge, and the differences to the base."""
-    judges = (BASE, ANSWERS, JUDGMENTS)
-    row = {rule: {each["judge"]: each for each in table["judges"]} for rule, table in tables.items()}
-    strict, tuned = row["strict"], judges[1:]
-    found = [
-        "| | " + " | ".join(judges) + " | " + " | ".join(f"{judge} – base" for judge in tuned) + " |",
-        "| --- |" + " --- |" * 5,
-    ]
+    """In Markdown, a line for each judge: its figures, and below them how they differ from those of the base."""
+    row = {each["judge"]: each for each in tables["strict"]["judges"]}
+    judges = [name for name in (BASE, *TUNED) if name in row]
+    figures, differences = [], []
+    for name in judges:
+        each = row[name]
+        cells = [share(each["accuracy"][rule]) for rule in RULES]
+        cells += [share(each[key]) for key in (*SHARES, "tie_share", "unread_share")]
+        figures.append([name, *cells, f"{each['calls']['latency']:.2f}"])
+        gaps = [gap(tables[rule], name, lambda couple: couple["difference"]) for rule in RULES]
+        gaps += [gap(tables["strict"], name, lambda couple, key=key: couple["order"][key]) for key in SHARES]
+        differences.append([f"{name} – base", *gaps])
+    titles = [*RULES.values(), *SHARES.values()]
+    above = [["judge", *titles, "says tie", "unread", "s/judgment"], *figures]
+    return [*markdown(above), "", *markdown([["", *titles], *differences[1:]])]
 
-    def add(name, cells, gaps=("", "")):
-        found.append(f"| {name} | {' | '.join([*cells, *gaps])} |")
 
-    for rule, name in RULES.items():
-        gaps = [gap(tables[rule], judge, lambda couple: couple["difference"]) for judge in tuned]
-        add(name, [share(strict[judge]["accuracy"][rule]) for judge in judges], gaps)
-    for key, name in SHARES.items():
-        gaps = [gap(tables["strict"], judge, lambda couple, key=key: couple["order"][key]) for judge in tuned]
-        add(name, [share(strict[judge][key]) for judge in judges], gaps)
-    for key, name in (("tie_share", "says tie"), ("unread_share", "unread")):
-        add(name, [share(strict[judge][key]) for judge in judges])
-    add(
-        "right / wrong / tie",
-        [" / ".join(str(strict[j]["counts"][k]) for k in ("right", "wrong", "tie")) for j in judges],
-    )
-    add("seconds a judgment", [f"{strict[judge]['calls']['latency']:.2f}" for judge in judges])
-    return found
+def markdown(rows: list[list[str]]) -> list[str]:
+    """A table whose first row is its head."""
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return [head, "| --- |" + " --- |" * (len(rows[0]) - 1), *body]
 
 
 def main(words: list[str] | None = None) -> int:
