@@ -110,8 +110,11 @@ def trained_on(adapter: Path, pairs: Sequence[Pair]) -> int:
     file = adapter.parent / "data" / TRAIN
     if not file.is_file():
         return 0
-    with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as rows:
-        names = {name for batch in rows for name in batch["pair_id"].to_pylist()}
+    try:
+        with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as rows:
+            names = {name for batch in rows for name in batch["pair_id"].to_pylist()}
+    except (pa.ArrowException, KeyError):  # somebody else's file of that name
+        return 0
     seen = {name.removesuffix(f"/{shown}") for name in names for shown in Shown} | names
     return sum(pair.pair_id in seen for pair in pairs)
 

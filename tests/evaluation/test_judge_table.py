@@ -505,6 +505,9 @@ def test_a_judge_that_was_trained_on_these_pairs_is_said_to_have_been(tmp_path):
     with pa.ipc.new_stream(str(tmp_path / "run" / "data" / "train.arrow"), rows.schema) as out:
         out.write_table(rows)
     assert trained_on(adapter, pairs) == 2
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.arrow").write_text("another program's")
+    assert trained_on(tmp_path / "adapter", pairs) == 0
     judged = Judged.of(pairs, ["tuned"], [(Ballot("p0", "tuned", shown), Verdict.A) for shown in Shown])
     table = judge_table("b", judged, Options(), trained={"tuned": 2})
     assert table.warnings[0].startswith("tuned was trained on 2 of these pairs")
