@@ -39,10 +39,13 @@ def card(manifest: Mapping[str, Any]) -> str:
         f"{lora['r']}, alpha {lora['alpha']:g}, seed {manifest['seed']}. Everything that decides the result is in "
         "`manifest.json`."
     )
+    sides = (
+        f" {data['by_people']:,} chosen sides are a person's word; on {data['overruled']:,} kept pairs the votes' model sides "
+        "against the panel's majority."
+    )
     about = (
-        f"{data['because'][0].upper()}{data['because'][1:]}. {data['by_people']:,} chosen sides are a person's word; on "
-        f"{data['overruled']:,} kept pairs the votes' model sides against the panel's majority. {data['held_out']:,} pairs are "
-        "held out, by whole prompts and their near-duplicates."
+        f"{data['because'][0].upper()}{data['because'][1:]}.{sides if data['panel'] else ''} {data['held_out']:,} pairs are held "
+        "out, by whole prompts and their near-duplicates."
     )
     lines = [
         HEAD.format(base=json.dumps(settings["model"])),

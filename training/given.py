@@ -27,7 +27,8 @@ def given(cycle: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
     """A plan of the file's rows, and the rows as `preference_store.texts` gives them.
 
     A row has `prompt`, `chosen`, `rejected` (text or chat messages), and may have `pair_id`, `p_chosen` (else 1), `tools`,
-    `category`. What is held out is decided as for a cycle's labels.
+    `category`, and `prompt_id`: rows with the same one are never parted, though their prompts differ, as requests to judge one pair
+    in its two orders do. What is held out is decided as for a cycle's labels otherwise.
 
     Raises:
         UsageError: the file cannot be read, or a row is none; with its number.
@@ -42,9 +43,10 @@ def given(cycle: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
             raise UsageError(
                 f"row {number} of {file} has the 'pair_id' {name!r} of row {seen[name]}; give each its own"
             )
-    prompts = {row["prompt_id"]: row["prompt_chat"] for row in rows}
-    found = split(list(prompts), map(spoken, prompts.values()), share=settings.validation, near=settings.near)
-    side = dict(zip(prompts, found.held_out.tolist(), strict=True))
+    prompts = {(row["prompt_id"], row["prompt_chat"]): None for row in rows}
+    names, texts = [name for name, _ in prompts], (spoken(text) for _, text in prompts)
+    found = split(names, texts, share=settings.validation, near=settings.near)
+    side = dict(zip(names, found.held_out.tolist(), strict=True))
     held_out = np.array([side[row["prompt_id"]] for row in rows], dtype=np.bool_)
     table = pa.Table.from_pylist(rows, _SCHEMA).append_column("held_out", pa.array(held_out))
     total = hashlib.sha256()
@@ -59,7 +61,7 @@ def given(cycle: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
         by_people=0,
         overruled=0,
         sizes={"given": (int((~held_out).sum()), int(held_out.sum()))},
-        prompts=len(prompts),
+        prompts=len(side),
         groups=found.groups,
         largest=found.largest,
         digest=total.hexdigest(),
@@ -117,7 +119,7 @@ def _row(number: int, row: Any) -> dict[str, Any]:
         **{f"{side}_chat": text for side, text in turns.items()},
         "tools": _tools(row.get("tools")),
         "pair_id": f"row-{number}" if name in (None, "") else str(name),
-        "prompt_id": digest(turns["prompt"])[:16],
+        "prompt_id": str(row.get("prompt_id") or digest(turns["prompt"])[:16]),
         "category": category,
         "p_chosen": 1.0 if chance is None else float(chance),
     }

@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,7 +219,9 @@ def _with_adapter(loaded: Loaded, folder: Path) -> Loaded:
     if not any(folder.glob("adapter_model.*")):
         raise UsageError(f"{folder} holds no adapter: it has no adapter_model.safetensors")
     try:
-        net = PeftModel.from_pretrained(loaded.model, str(folder)).eval()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # of what PEFT asks of it
+            net = PeftModel.from_pretrained(loaded.model, str(folder)).eval()
     except Exception as error:  # as above; one of another model's shapes, too
         raise UsageError(
             f"cannot put the adapter {folder} on the model {loaded.name!r}: {error}\nIt is broken, or another model's"

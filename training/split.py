@@ -7,6 +7,7 @@ that checkpoints can be compared on prompts that none of them saw.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 import orjson
 
 from consensus.near import Sketches, linked
-from consensus.statistics.clusters import cluster_codes
+from consensus.statistics.clusters import Ints, cluster_codes
 from consensus.statistics.estimate import Bools
 
 
@@ -37,17 +38,13 @@ def split(prompt_ids: Sequence[str], texts: Iterable[str], *, share: float, near
     """Hold out a share of the groups of prompts.
 
     Args:
-        prompt_ids: all different, each a hash of the prompt.
+        prompt_ids: each a hash of the prompt, or of what else must stay together; one that stands there twice has several texts.
         texts: what of each prompt is compared, see `spoken`; as many.
         share: of the groups, in [0, 1). Above 0 at least one group is held out, if there are two.
         near: the similarity from which two prompts stay together, in (0, 1), see `consensus.near.groups`; None: only those whose
             texts are the same.
-    Raises:
-        ValueError: a prompt stands there twice.
     """
     n = len(prompt_ids)
-    if len(set(prompt_ids)) < n:
-        raise ValueError("a prompt is given twice; split prompts, not pairs")
     sketches, number, text_of = Sketches() if near else None, dict[bytes, int](), np.empty(n, np.int64)
     for place, text in enumerate(texts):  # which are not kept: a million prompts of agents are gigabytes
         key = hashlib.sha256(text.encode("utf-8", "replace")).digest()
@@ -55,6 +52,8 @@ def split(prompt_ids: Sequence[str], texts: Iterable[str], *, share: float, near
             sketches.add(text)
         text_of[place] = number.setdefault(key, len(number))
     group = cluster_codes(linked(sketches.all(), near)[text_of] if sketches and near and n else text_of)
+    if len(set(prompt_ids)) < n:
+        group = _joined(group, prompt_ids)
     places = np.array([_place(name) for name in prompt_ids], dtype=np.uint64)
     lowest = np.full(int(group.max(initial=-1)) + 1, np.iinfo(np.uint64).max)
     np.minimum.at(
@@ -66,7 +65,21 @@ def split(prompt_ids: Sequence[str], texts: Iterable[str], *, share: float, near
         out[lowest.argmin()] = True
         if out.all():
             out[lowest.argmax()] = False
-    return Split(out[group], len(lowest), int(np.bincount(group).max(initial=0)))
+    sizes = Counter(dict(zip(prompt_ids, group.tolist(), strict=True)).values())
+    return Split(out[group], len(lowest), max(sizes.values(), default=0))
+
+
+def _joined(group: Ints, prompt_ids: Sequence[str]) -> Ints:
+    """Groups that share a prompt, directly or over others, as one: 0, 1, ... in the order in which they come."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    prompt = cluster_codes(list(prompt_ids)) + int(group.max()) + 1
+    n = int(prompt.max()) + 1
+    _, names = connected_components(
+        coo_array((np.ones(len(group), np.int8), (group, prompt)), shape=(n, n)), directed=False
+    )
+    return cluster_codes(names[group])
 
 
 def spoken(prompt: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from consensus.nouns import Pair, digest
-from evaluation.benchmarks.rows import Benchmark, Row, pairs_of, subset_of
-from evaluation.benchmarks.splits import split
+from evaluation.benchmarks.rows import GROUP, Benchmark, Row, pairs_of, subset_of
+from evaluation.benchmarks.splits import NEAR, split, together
 from evaluation.benchmarks.training_data import Example, Reasons, answer_pairs, judgment_pairs
 from labeling.rubric import Rubric
 from training.dataset import write_jsonl
@@ -37,7 +37,7 @@ class Judge:
 
 
 def parts_of(
-    benchmark: Benchmark, sizes: Mapping[str, int | None], seed: int
+    benchmark: Benchmark, sizes: Mapping[str, int | None], seed: int, near: float | None = NEAR
 ) -> dict[str, tuple[Row, ...] | tuple[Pair, ...]]:
     """The parts by name; all of the benchmark as `all` without sizes.
 
@@ -47,8 +47,8 @@ def parts_of(
     if not sizes:
         return {"all": benchmark.items}
     if benchmark.rows:
-        return dict(split(benchmark.rows, sizes, seed=seed).parts)
-    return dict(split(benchmark.pairs, sizes, seed=seed).parts)
+        return dict(split(benchmark.rows, sizes, seed=seed, near=near).parts)
+    return dict(split(benchmark.pairs, sizes, seed=seed, near=near).parts)
 
 
 def write_parts(
@@ -59,6 +59,7 @@ def write_parts(
     seed: int,
     most: int | None,
     judge: Judge | None,
+    near: float | None = NEAR,
 ) -> dict[str, Any]:
     """Write the files, and the manifest that says what they are; what the manifest says.
 
@@ -68,10 +69,11 @@ def write_parts(
     Args:
         most: None takes all pairs of a row.
         judge: None writes no judgments.
+        near: the similarity from which prompts hang together; None: only the same ones.
     Raises:
         UsageError: the parts are larger than the benchmark.
     """
-    parts = parts_of(benchmark, sizes, seed)
+    parts = parts_of(benchmark, sizes, seed, near)
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for part, items in parts.items():
@@ -79,7 +81,7 @@ def write_parts(
             folder / f"{part}.pairs.jsonl", _pair_rows(expanded(items, most=1, seed=seed))
         )
     if TRAIN in parts:
-        train = expanded(parts[TRAIN], most=most, seed=seed, ties=True)
+        train = _named(expanded(parts[TRAIN], most=most, seed=seed, ties=True), together(parts[TRAIN], near=near))
         files["train.answers.jsonl"] = _write(folder / "train.answers.jsonl", answer_pairs(train))
         if judge is not None:
             examples = judgment_pairs(train, judge.rubric, judge=judge.name, seed=judge.seed, reasons=judge.reasons)
@@ -87,6 +89,7 @@ def write_parts(
     manifest = {
         "benchmark": benchmark.name,
         "seed": seed,
+        "near": near,
         "pairs_per_row": most,
         "parts": {
             part: {"rows": len(items), "categories": dict(Counter(map(subset_of, items)))}
@@ -107,6 +110,11 @@ def expanded(items: Sequence[Row] | Sequence[Pair], *, most: int | None, seed: i
     for item in items:
         found += [item] if isinstance(item, Pair) else pairs_of(item, most=most, ties=ties, seed=seed)
     return found
+
+
+def _named(pairs: Iterable[Pair], group: Mapping[str, str]) -> list[Pair]:
+    """Pairs with the name of what they may not be parted from, by the id of their row or their own."""
+    return [replace(pair, extra={**pair.extra, GROUP: group[pair.extra.get("row", pair.pair_id)]}) for pair in pairs]
 
 
 def _pair_rows(pairs: Iterable[Pair]) -> Iterator[dict[str, Any]]:

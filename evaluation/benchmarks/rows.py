@@ -10,9 +10,12 @@ from typing import Any
 
 from consensus.nouns import Pair, Text, Verdict, digest
 from labeling.rows import BadRow
+from labeling.rubric import render
 
 GROUP = "benchmark_group"
 """The field of a pair that names the group of its row."""
+TELLING = 40
+"""Characters that the answers of a row or pair have together, from which on the same answers are no chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,17 @@ def keys_of(item: Row | Pair) -> Iterator[str]:
     group = item.group if isinstance(item, Row) else item.extra.get(GROUP)
     if group:
         yield f"group {group}"
+
+
+def answers_of(item: Row | Pair) -> Iterator[str]:
+    """What a row or pair shares with those that have the same answers, in whatever order, but for case and blanks.
+
+    Answers of a few words, as `yes` and `no`, are shared by chance, and say nothing.
+    """
+    answers = [*item.chosen, *item.rejected] if isinstance(item, Row) else [item.completion_a, item.completion_b]
+    folded = sorted({digest(_folded(answer)) for answer in answers})
+    if sum(len(render(answer)) for answer in answers) >= TELLING:
+        yield f"answers {digest(folded)}"
 
 
 def prompts_of(items: Iterable[Row | Pair]) -> list[str]:

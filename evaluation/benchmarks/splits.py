@@ -1,17 +1,27 @@
-"""Splits of a benchmark that stand up: stratified by category, by whole prompts and groups, seeded, and checked for leaks."""
+"""Splits of a benchmark that stand up: stratified by category, by whole prompts and groups, seeded, and checked for leaks.
+
+What hangs together is never parted: the same prompt, the same group, the same answers (LLMBar's negations ask for the opposite of
+its normal cases, with the same two answers and the other gold), and prompts that say nearly the same.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import orjson
+
 from consensus.errors import UsageError
+from consensus.near import groups
 from consensus.nouns import Pair
-from evaluation.benchmarks.rows import Row, id_of, keys_of, subset_of, toss
+from evaluation.benchmarks.rows import Row, answers_of, id_of, keys_of, subset_of, toss
+from training.split import spoken
 
 Item = TypeVar("Item", Row, Pair)
+NEAR = 0.9
+"""The similarity from which prompts hang together, as `consensus.near.groups` has it; the default of `training.near`, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +51,17 @@ def allotment(counts: Mapping[str, int], size: int) -> dict[str, int]:
     return {name: size * n // total if total else 0 for name, n in counts.items()}
 
 
-def split(items: Sequence[Item], sizes: Mapping[str, int | None], *, seed: int) -> Split[Item]:
-    """Parts of a benchmark with the same mix of categories, none of which shares a prompt or a group with another.
+def split(
+    items: Sequence[Item], sizes: Mapping[str, int | None], *, seed: int, near: float | None = NEAR
+) -> Split[Item]:
+    """Parts of a benchmark with the same mix of categories, none of which shares a prompt, a group or answers with another.
 
     What hangs together goes to one part as a whole: a part may fall short of its allotment, never exceed it.
 
     Args:
         sizes: by part, about how many rows or pairs; None takes all that no other part takes.
         seed: decides who goes where, whatever order they come in.
+        near: the similarity from which prompts hang together, in (0, 1); None: only the same ones.
     Raises:
         UsageError: the parts are larger than the benchmark.
     """
@@ -63,54 +76,49 @@ def split(items: Sequence[Item], sizes: Mapping[str, int | None], *, seed: int) 
     named = {part: allotment(counts, size) for part, size in sizes.items() if size is not None}
     rest = next((part for part, size in sizes.items() if size is None), None)
     place: dict[int, str] = {}
-    for subset, clumps in _by_subset(items, seed).items():
-        need = {part: allotted[subset] for part, allotted in named.items()}
-        for clump in clumps:
-            part = next((name for name, open_ in need.items() if len(clump) <= open_), rest)
-            if part is not None:
-                place |= dict.fromkeys(clump, part)
-                if part in need:
-                    need[part] -= len(clump)
+    for clump in sorted(_clumps(items, near), key=lambda clump: toss(seed, min(id_of(items[at]) for at in clump))):
+        needed = Counter(subset_of(items[at]) for at in clump)
+        part = next((name for name, open_ in named.items() if all(n <= open_[k] for k, n in needed.items())), rest)
+        if part is None:
+            continue
+        place |= dict.fromkeys(clump, part)
+        if part in named:
+            for subset, n in needed.items():
+                named[part][subset] -= n
     parts = {part: tuple(item for at, item in enumerate(items) if place.get(at) == part) for part in sizes}
-    refuse_leaks(parts)
+    refuse_leaks(parts, near=near)
     return Split(parts, len(items) - len(place))
 
 
-def refuse_leaks(parts: Mapping[str, Sequence[Row] | Sequence[Pair]]) -> None:
-    """No prompt and no group may stand in two parts: what was trained on is no test.
+def refuse_leaks(parts: Mapping[str, Sequence[Row] | Sequence[Pair]], *, near: float | None = NEAR) -> None:
+    """Nothing that hangs together may stand in two parts: what was trained on is no test.
 
-    Prompts are compared but for case and blanks.
-
+    Args:
+        near: as for `split`.
     Raises:
-        UsageError: one does.
+        UsageError: something does.
     """
-    where: dict[str, dict[str, str]] = defaultdict(dict)
-    for part, items in parts.items():
-        for item in items:
-            for key in keys_of(item):
-                where[key].setdefault(part, id_of(item))
-    leaks = [found for found in where.values() if len(found) > 1]
+    items = [item for some in parts.values() for item in some]
+    part = [name for name, some in parts.items() for _ in some]
+    leaks = [clump for clump in _clumps(items, near) if len({part[at] for at in clump}) > 1]
     if leaks:
-        (one, first), (other, second), *_ = leaks[0].items()
+        one = leaks[0][0]
+        other = next(at for at in leaks[0] if part[at] != part[one])
         raise UsageError(
-            f"{len(leaks):,} prompts or groups stand in more than one part, e.g. that of {first!r} in {one!r} and {second!r} in "
-            f"{other!r}: what a judge was trained on does not test it; split by prompt"
+            f"{len(leaks):,} prompts, groups or sets of answers stand in more than one part, e.g. that of {id_of(items[one])!r} in "
+            f"{part[one]!r} and {id_of(items[other])!r} in {part[other]!r}: what a judge was trained on does not test it; split by "
+            "prompt"
         )
 
 
-def _by_subset(items: Sequence[Item], seed: int) -> dict[str, list[list[int]]]:
-    """What hangs together, by the category of most of it (the first by name of several), in a seeded order."""
-    found: dict[str, list[list[int]]] = defaultdict(list)
-    for clump in _clumps(items):
-        count = Counter(subset_of(items[at]) for at in clump)
-        found[min(count, key=lambda name: (-count[name], name))].append(clump)
-    for clumps in found.values():
-        clumps.sort(key=lambda clump: toss(seed, min(id_of(items[at]) for at in clump)))
-    return found
+def together(items: Sequence[Row] | Sequence[Pair], *, near: float | None = NEAR) -> dict[str, str]:
+    """By the id of each row or pair the first id of those it may not be parted from; its own where it stands alone."""
+    names = [id_of(item) for item in items]
+    return {names[at]: min(names[k] for k in clump) for clump in _clumps(items, near) for at in clump}
 
 
-def _clumps(items: Sequence[Item]) -> list[list[int]]:
-    """Places of the items that share a key, directly or over others."""
+def _clumps(items: Sequence[Row | Pair], near: float | None) -> list[list[int]]:
+    """Places of the items that share a bond, directly or over others."""
     leader = list(range(len(items)))
 
     def find(at: int) -> int:
@@ -119,10 +127,17 @@ def _clumps(items: Sequence[Item]) -> list[list[int]]:
         return at
 
     first: dict[str, int] = {}
-    for at, item in enumerate(items):
-        for key in keys_of(item):
-            leader[find(at)] = find(first.setdefault(key, at))
+    for at, bonds in enumerate(_bonds(items, near)):
+        for bond in bonds:
+            leader[find(at)] = find(first.setdefault(bond, at))
     found: dict[int, list[int]] = defaultdict(list)
     for at in range(len(items)):
         found[find(at)].append(at)
     return list(found.values())
+
+
+def _bonds(items: Sequence[Row | Pair], near: float | None) -> Iterator[list[str]]:
+    """What each item may share with others, and then hangs together with them."""
+    alike = groups((spoken(orjson.dumps(item.prompt).decode()) for item in items), near) if near else range(len(items))
+    for item, group in zip(items, alike, strict=True):
+        yield [*keys_of(item), *answers_of(item), f"near {group}"]

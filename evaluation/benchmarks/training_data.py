@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from consensus.nouns import Ballot, Pair, Shown, Verdict
-from evaluation.benchmarks.rows import toss
+from consensus.nouns import Ballot, Pair, Shown, Verdict, digest
+from evaluation.benchmarks.rows import GROUP, toss
 from labeling.reply import json_objects, parse
 from labeling.rubric import Rubric
 from training.dataset import messages
@@ -137,7 +137,8 @@ def _rest(pair: Pair, name: str) -> Example:
     return {
         "tools": None,
         "pair_id": name,
-        "prompt_id": pair.prompt_id,  # of the pair, so that a split of these rows keeps its two orders together
+        # Of what is judged, not of the request: a split of these rows keeps together the two orders of a pair, and its group.
+        "prompt_id": digest(group)[:16] if (group := pair.extra.get(GROUP)) else pair.prompt_id,
         "support": None,
         "p_chosen": 1.0,
         "category": pair.category,

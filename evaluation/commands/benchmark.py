@@ -18,6 +18,7 @@ def benchmark(
     validation: str | None = None,
     test: str | None = None,
     seed: int = 0,
+    near: float = 0.9,
     per_row: int = 3,
     cycle: Path | None = None,
     judge: str | None = None,
@@ -43,6 +44,8 @@ def benchmark(
         Rows of the part on which judges are compared.
     seed: int
         Decides which rows go where, and which of a row's pairs are taken.
+    near: float
+        Prompts that are so similar, in (0, 1), go to one part; 0 keeps only the same ones together.
     per_row: int
         Pairs of a row at most that are trained on, so that no row and no category dominates; 0 takes all.
     cycle: Path
@@ -62,6 +65,8 @@ def benchmark(
 
     if per_row < 0:
         raise UsageError(f"--per-row is a number of pairs, or 0 for all, not {per_row}")
+    if not 0 <= near < 1:
+        raise UsageError(f"--near is a similarity in (0, 1), or 0 for none, not {near}")
     if judge is not None and cycle is None:
         raise UsageError("--judge goes with --cycle: the cycle in which it will be asked")
     sizes = _sizes({"train": train, "validation": validation, "test": test})
@@ -70,7 +75,7 @@ def benchmark(
     for bad in found.refused:
         err().print(f"{source}, row {bad.row} is left out: {bad.reason}", markup=False)
     try:
-        done = write_parts(found, out, sizes, seed=seed, most=per_row or None, judge=who)
+        done = write_parts(found, out, sizes, seed=seed, near=near or None, most=per_row or None, judge=who)
     except OSError as error:
         raise ConsensusError(f"cannot write {out}: {error.strerror or error}") from None
     if who is not None and who.rubric.axes:

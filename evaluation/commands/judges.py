@@ -77,7 +77,9 @@ def judges(
         raise UsageError(f"--mix: {error}") from None
     found = _found(cycle, overrides, pairs, votes)
     _refuse_without_answers(found, orders, cycle)
-    table = judge_table(found.name, found.judged, options, calls=found.calls, prices=found.prices)
+    table = judge_table(
+        found.name, found.judged, options, calls=found.calls, prices=found.prices, trained=found.trained
+    )
     if html is not None:
         try:
             html.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -17,8 +17,16 @@ NAMES: dict[TieRule, str] = {
 }
 
 
-def cautions(rows: Sequence[JudgeRow], *, decided: int, orders: Orders) -> Iterator[str]:
-    """One sentence each."""
+def cautions(
+    rows: Sequence[JudgeRow], *, decided: int, orders: Orders, trained: Mapping[str, int] | None = None
+) -> Iterator[str]:
+    """One sentence each.
+
+    Args:
+        trained: how many of the pairs a judge was trained on, if on any.
+    """
+    for judge, n in (trained or {}).items():
+        yield f"{judge} was trained on {n:,} of these pairs: what it does on others, this does not show; split by prompt"
     if not decided:
         yield "no pair has gold a or b: nothing here shows which judge is right"
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from labeling.providers.routes import price
 from labeling.recorded import to_vote
 from labeling.rows import BadRow, read_rows
 from labeling.rubric import Rubric
+from training.rows import TRAIN
 
 _CALL = ("prompt_tokens", "completion_tokens", "cost_usd", "latency_s", "created_at")
 _COLUMNS = ("pair_id", "judge", "shown", "repeat", "verdict", *_CALL)  # not the replies: they are long
@@ -32,12 +33,14 @@ class Found:
 
     Attributes:
         calls, prices: by judge.
+        trained: how many of the pairs a judge was trained on, where its adapter's run tells that it was on some.
     """
 
     name: str
     judged: Judged
     calls: Mapping[str, Calls]
     prices: Mapping[str, Price | None]
+    trained: Mapping[str, int] = field(default_factory=dict)
 
 
 def from_store(store: Store, cycle: Cycle, rubric: Rubric, benchmark: Benchmark | None = None) -> Found:
@@ -72,6 +75,7 @@ def from_store(store: Store, cycle: Cycle, rubric: Rubric, benchmark: Benchmark 
         Judged.of(pairs, cycle.judge_names, said),
         {judge: calls_of(by_judge[judge]) for judge in cycle.judge_names},
         {judge.label: price(judge) for judge in cycle.judges},
+        {judge.label: n for judge in cycle.judges if judge.adapter and (n := trained_on(judge.adapter, pairs))},
     )
 
 
@@ -97,6 +101,22 @@ def from_files(benchmark: Benchmark, votes: Path) -> Found:
 def judged_pairs(benchmark: Benchmark) -> Sequence[Pair]:
     """The pairs that a benchmark has judged: its own, or the first of each row."""
     return benchmark.pairs or [pair for row in benchmark.rows for pair in pairs_of(row)]
+
+
+def trained_on(adapter: Path, pairs: Sequence[Pair]) -> int:
+    """How many of the pairs an adapter was trained on; 0 where it does not stand in the folder of the run that made it."""
+    import pyarrow as pa
+
+    file = adapter.parent / "data" / TRAIN
+    if not file.is_file():
+        return 0
+    try:
+        with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as rows:
+            names = {name for batch in rows for name in batch["pair_id"].to_pylist()}
+    except (pa.ArrowException, KeyError):  # somebody else's file of that name
+        return 0
+    seen = {name.removesuffix(f"/{shown}") for name in names for shown in Shown} | names
+    return sum(pair.pair_id in seen for pair in pairs)
 
 
 def _refuse_other_texts(pairs: Sequence[Pair], known: Mapping[str, Pair]) -> None:

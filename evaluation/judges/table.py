@@ -48,12 +48,14 @@ def judge_table(
     *,
     calls: Mapping[str, Calls] | None = None,
     prices: Mapping[str, Price | None] | None = None,
+    trained: Mapping[str, int] | None = None,
 ) -> JudgeTable:
     """The table.
 
     Args:
         name: of the benchmark or cycle.
         calls, prices: by judge, where they are known.
+        trained: how many of the pairs a judge was trained on, if on any.
     """
     rulings = judged.rulings(options.orders)
     taken = {judge: (calls or {}).get(judge, Calls(0)) for judge in judged.judges}
@@ -80,7 +82,7 @@ def judge_table(
         mix=str(options.mix),
         judges=tuple(rows),
         couples=tuple(compared),
-        warnings=tuple(cautions(rows, decided=int(judged.decided.sum()), orders=options.orders)),
+        warnings=tuple(cautions(rows, decided=int(judged.decided.sum()), orders=options.orders, trained=trained or {})),
     )
 
 

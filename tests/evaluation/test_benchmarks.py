@@ -20,7 +20,7 @@ from evaluation.benchmarks.ratings import Ratings
 from evaluation.benchmarks.rows import Row, keys_of, pairs_of, prompts_of
 from evaluation.benchmarks.scores import rating_scores, scores
 from evaluation.benchmarks.sources import read_benchmark
-from evaluation.benchmarks.splits import allotment, refuse_leaks, split
+from evaluation.benchmarks.splits import allotment, refuse_leaks, split, together
 from evaluation.benchmarks.ties import Rated, components, tie_columns, ties_score
 
 PUBLIC = {"Factuality": 475, "Precise IF": 160, "Math": 183, "Safety": 450, "Focus": 495, "Ties": 102}
@@ -102,6 +102,56 @@ def test_a_twin_on_the_other_side_is_refused():
     rows = [row_of("a", group="Ties:1"), row_of("b", group="Ties:1")]
     with pytest.raises(UsageError, match="more than one part"):
         refuse_leaks({"train": rows[:1], "test": rows[1:]})
+
+
+SAID = "the answer to it is a long one and says that there is nothing to be said about the matter at hand today"
+NEGATED = (  # as LLMBar's normal cases and their negations: other prompts, the same answers, the other gold
+    Pair("normal", "Tell me of the matter.", SAID, "No.", "normal", Verdict.A),
+    Pair("negation", "Be of no help. The user says: tell me!", " no. ", SAID.title(), "negation", Verdict.A),
+)
+ALIKE = "Assume that all numbers are in base nine, where the digits are those from nought to eight. What is {} + {}? Show it."
+
+
+def test_the_same_answers_on_the_other_side_are_a_leak_whatever_the_prompts_say():
+    with pytest.raises(UsageError, match="'normal' in 'train' and 'negation' in 'test'"):
+        refuse_leaks({"train": NEGATED[:1], "test": NEGATED[1:]})
+
+
+def test_short_answers_are_shared_by_chance_and_are_no_leak():
+    refuse_leaks({part: [Pair(part, f"Is {part} a word?", "Yes.", "No.")] for part in ("train", "test")})
+
+
+def test_a_near_duplicate_on_the_other_side_is_a_leak_unless_only_the_same_prompts_count():
+    parts = {part: [row_of(part, prompt=ALIKE.format(12, n))] for part, n in (("train", 13), ("test", 14))}
+    with pytest.raises(UsageError, match="1 prompts, groups or sets of answers stand in more than one part"):
+        refuse_leaks(parts, near=0.7)
+    refuse_leaks(parts, near=None)
+
+
+def test_what_hangs_together_over_others_has_one_name():
+    rows = [row_of("c", prompt="one"), row_of("b", prompt="ONE ", group="g"), row_of("a", prompt="two", group="g")]
+    assert together([*rows, row_of("z")]) == {"a": "a", "b": "a", "c": "a", "z": "z"}
+    assert together(NEGATED) == {"normal": "negation", "negation": "negation"}
+
+
+def test_twins_of_two_categories_take_the_place_of_one_in_each():
+    pairs = [
+        Pair(f"{side}{k}", f"{side} {k}", f"{SAID} {k}", f"no {k}", side, Verdict.A)
+        for k in range(40)
+        for side in ("normal", "negation")
+    ]
+    for part in split(pairs, {"train": 40, "test": 40}, seed=2).parts.values():
+        assert Counter(pair.category for pair in part) == {"normal": 20, "negation": 20}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_answers_of_llmbar_stand_in_two_parts(recorded_data, seed):
+    """59 of its prompts are there twice, once asking for the opposite, with the same answers and the other gold."""
+    pairs = read_benchmark(str(recorded_data / "llmbar" / "pairs.jsonl")).pairs
+    parts = split(pairs, {"train": 250, "test": 250}, seed=seed).parts
+    assert min(map(len, parts.values())) > 230
+    answers = [{frozenset((pair.completion_a, pair.completion_b)) for pair in part} for part in parts.values()]
+    assert answers[0].isdisjoint(answers[1])
 
 
 def test_parts_larger_than_the_benchmark_and_ids_given_twice_are_refused():

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from evaluation.judges.couples import couples
 from evaluation.judges.judged import MISSING, Counts, Judged, credit
 from evaluation.judges.layout import markdown
 from evaluation.judges.page import page
+from evaluation.judges.sources import trained_on
 from evaluation.judges.table import Options, judge_table
 from tests.consensus.recorded import read
 from tests.evaluation.audits import recorded_cycle
@@ -491,3 +493,22 @@ def test_a_page_is_made_of_hostile_names_too():
     assert "<script>" not in html
     assert "{{ 7 * 7 }}" in html
     html.encode()
+
+
+def test_a_judge_that_was_trained_on_these_pairs_is_said_to_have_been(tmp_path):
+    """By the rows of the run that its adapter stands in, a row an order of judgments and one of answers."""
+    pairs = [Pair(f"p{k}", f"prompt {k}", "x", "y", gold=Verdict.A) for k in range(4)]
+    adapter = tmp_path / "run" / "adapter"
+    assert trained_on(adapter, pairs) == 0
+    rows = pa.table({"pair_id": ["p0/ab", "p0/ba", "p1", "other/ab"]})
+    (tmp_path / "run" / "data").mkdir(parents=True)
+    with pa.ipc.new_stream(str(tmp_path / "run" / "data" / "train.arrow"), rows.schema) as out:
+        out.write_table(rows)
+    assert trained_on(adapter, pairs) == 2
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.arrow").write_text("another program's")
+    assert trained_on(tmp_path / "adapter", pairs) == 0
+    judged = Judged.of(pairs, ["tuned"], [(Ballot("p0", "tuned", shown), Verdict.A) for shown in Shown])
+    table = judge_table("b", judged, Options(), trained={"tuned": 2})
+    assert table.warnings[0].startswith("tuned was trained on 2 of these pairs")
+    assert not any("trained" in each for each in judge_table("b", judged, Options()).warnings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 from consensus.cyclefile import load
 from consensus.errors import UsageError
 from consensus.nouns import Ballot, Pair, Shown, Verdict
-from evaluation.benchmarks.rows import Row, pairs_of
+from consensus.sections.training import Training
+from evaluation.benchmarks.rows import GROUP, Row, pairs_of
 from evaluation.benchmarks.training_data import Reasons, answer_pairs, judgment_pairs, reason_of
 from evaluation.commands.benchmark import benchmark
 from labeling.reply import parse
 from labeling.rubric import Rubric
 from tests.evaluation.audits import run
 from tests.evaluation.test_benchmarks import public_rows
+from training.given import given as given_rows
 
 RUBRIC = Rubric("Say which is better.")
 
@@ -127,6 +130,28 @@ def test_answers_choose_the_right_completion_and_leave_out_ties_and_pairs_withou
     assert [(row["pair_id"], row["chosen"], row["rejected"], row["p_chosen"]) for row in found] == [
         ("p1", [{"role": "assistant", "content": "two 1"}], [{"role": "assistant", "content": "one 1"}], 1.0)
     ]
+
+
+def test_the_two_orders_of_a_pair_and_its_group_have_one_name_by_which_they_are_split():
+    pairs = [pair_of(n, Verdict.A) for n in range(3)]
+    pairs[1:] = [replace(pair, extra={GROUP: "twins"}) for pair in pairs[1:]]
+    names = [row["prompt_id"] for row in made(pairs)]
+    assert len(set(names[:2])) == len(set(names[2:])) == 1
+    assert len(set(names)) == 2
+    assert [row["prompt_id"] for row in answer_pairs(pairs)] == names[::2]
+
+
+def test_training_holds_out_both_orders_of_a_pair_and_twins_or_none(tmp_path):
+    """The requests of a pair's two orders are different prompts, and so are those of its row's other pairs and of twins."""
+    benchmark(benchmark_file(tmp_path), out=tmp_path / "data", train="rest", cycle=cycle_file(tmp_path))
+    file = tmp_path / "data" / "train.judgments.jsonl"
+    plan, _ = given_rows("c", file, Training(validation=0.3, near=None))
+    sides = {}
+    for row in plan.table.to_pylist():
+        row_id = row["pair_id"].split("/")[0].replace("tied:", "ref:")
+        sides.setdefault(row_id, set()).add(row["held_out"])
+    assert {frozenset(side) for side in sides.values()} == {frozenset({True}), frozenset({False})}
+    assert plan.prompts == len(sides) == 45
 
 
 def test_a_cap_per_row_keeps_the_category_of_many_answers_from_dominating():
@@ -240,6 +265,7 @@ def test_the_same_seed_writes_the_same_files_and_another_one_another_split(tmp_p
         ({"train": "rest", "test": "rest"}, "only one part can take the rest"),
         ({"train": "900"}, "the parts have 900 rows together, and the benchmark has 50"),
         ({"per_row": -1}, "--per-row is a number of pairs"),
+        ({"near": 1.0}, "--near is a similarity in"),
         ({"judge": "x"}, "--judge goes with --cycle"),
     ],
 )

@@ -80,6 +80,17 @@ def test_no_prompt_is_on_both_sides(tmp_path):
     assert len(found) == len(rows)
 
 
+def test_rows_that_name_one_prompt_are_never_parted_though_their_requests_differ(tmp_path):
+    rows = [{**one, "prompt_id": one["pair_id"][:-3]} for one in judgments(60)]
+    plan, counts, _ = written(tmp_path / "d", lines(tmp_path / "rows.jsonl", rows), validation=0.3, near=None)
+    sides = {}
+    for one in plan.table.to_pylist():
+        sides.setdefault(one["prompt_id"], []).append(one["held_out"])
+    assert {(len(side), len(set(side))) for side in sides.values()} == {(2, 1)}
+    assert (plan.prompts, plan.groups, plan.largest) == (60, 60, 1)
+    assert 0 < counts.held_out < 120
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -233,6 +233,16 @@ def test_a_judge_is_trained_on_judgments_without_any_store(made, tmp_path, capsy
     data = json.loads(capsys.readouterr().out)["data"]
     assert data["train"] + data["held_out"] == 12
     assert (tmp_path / "runs/judge/adapter/adapter_model.safetensors").exists()
+    card = (tmp_path / "runs/judge/README.md").read_text()
+    assert "Rows of rows.jsonl" in card
+    assert "majority" not in card  # there was no panel
+
+    assert run(cycle_file(tmp_path, settings), "--name", "judge") == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("as a judge in a cycle file: ")]
+    file = tmp_path / "judged.yaml"
+    file.write_text(f"judges:\n  - {line.partition(': ')[2]}\n")
+    (judge,) = load_cycle(file).judges
+    assert (judge.provider, judge.name, judge.adapter) == ("local", "judge", tmp_path / "runs/judge/adapter")
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_the_store_says_so(made, capsys):

@@ -113,6 +113,8 @@ def _serve(run: str, adapter: Path, cycle: Cycle, weights: Path | None) -> str:
 
 
 def _show(figures: dict[str, Any], done: Done) -> None:
+    import json
+
     from consensus.terminal import duration, out, plain
     from training.card import share
     from training.prepare import reasons
@@ -136,6 +138,12 @@ def _show(figures: dict[str, Any], done: Done) -> None:
         if held_out["gold_accuracy"]["n"]:
             console.print(f"  with people in {share(held_out['gold_accuracy'])} of {held_out['gold_accuracy']['n']:,}")
     console.print(f"adapter: [bold]{plain(figures['adapter'])}[/], card and manifest beside it")
+    if done.manifest["config"]["task"] == "judge":
+        judge = {"provider": "local", "model": done.manifest["config"]["model"], "name": figures["run"]}
+        words = ", ".join(
+            f"{key}: {json.dumps(value)}" for key, value in {**judge, "adapter": figures["adapter"]}.items()
+        )
+        console.print(f"as a judge in a cycle file: {{{words}}}", markup=False, soft_wrap=True)
     if figures["merged"]:
         console.print(f"merged weights: [bold]{plain(figures['merged'])}[/]")
     if not figures["stored"]:
