@@ -67,7 +67,7 @@ def notes(decision: Decision) -> Iterator[str]:
     level = f"{decision.gate.confidence:.4g}"
     several = decision.gate.looks > 1 or decision.number > 1
     looks = f"look {decision.number} of {decision.gate.looks}" if several else "one look"
-    errors = f"{_plain(decision.look.critical)} standard errors"
+    errors = f"{_plain(decision.look.critical)} standard errors (a normal quantile; t's is used)"
     yield f"confidence {level}, {looks}; the gain must be {errors} above {decision.gate.min_effect:g}"
     yield (
         f"p {_plain(test.p)} (t by prompts), {_plain(test.sign_flip_p)} (sign flips of prompts); design effect "

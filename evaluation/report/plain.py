@@ -91,7 +91,10 @@ def _next(audit: Audit, history: History, contest: Score | None) -> str:
     if not named(audit.panel.figures, "label_accuracy").defined:
         return "Next: have people judge a sample of the pairs, as nothing else shows whether labels are right."
     if contest is None:
-        return "Next: train a checkpoint and let it meet its baseline on held-out prompts ('consensus evaluate')."
+        first = "let the checkpoint" if history.scores else "train a checkpoint and let it"
+        return (
+            f"Next: {first} meet its baseline on held-out prompts ('consensus evaluate', with 'evaluation.candidate')."
+        )
     if contest.metric == "win_rate":
         return "Next: have people answer a sample of the contest's pairs, so that a bias shared by the judges cannot decide it."
     if contest.low <= 0.5 <= contest.high:
