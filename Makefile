@@ -14,7 +14,7 @@ test: $(VENV)/test $(PROXY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	LITELLM_PROXY=$(PROXY) $(BIN)/pytest
+	OMP_NUM_THREADS=1 LITELLM_PROXY=$(PROXY) $(BIN)/pytest -n 2 --dist loadfile --durations 15
 
 lint: $(VENV)/test
 	$(BIN)/ruff format .
