@@ -28,7 +28,6 @@ def status(cycle: Path, /, *overrides: str, compare: str | None = None, json: bo
     from dataclasses import asdict
 
     from consensus.batches import Batches
-    from consensus.comparison import compare as compared
     from consensus.cyclefile import load
     from consensus.errors import StoreBusy, UsageError
     from consensus.live import Live
@@ -48,6 +47,8 @@ def status(cycle: Path, /, *overrides: str, compare: str | None = None, json: bo
             if (drawn := Prompts(store).drawn(loaded.name)).prompts:
                 figures["generation"] = asdict(drawn)
             if compare is not None:
+                from consensus.comparison import compare as compared
+
                 figures["compared"] = compared(store, loaded.name, compare)
     except StoreBusy:
         # DuckDB lets no second process in, so the one that labels leaves its figures beside the store.
@@ -63,7 +64,6 @@ def status(cycle: Path, /, *overrides: str, compare: str | None = None, json: bo
 
 
 def _show(console: Console, figures: dict[str, Any], words: str) -> None:
-    from consensus.comparison import comparison_lines
     from consensus.summary import show
     from consensus.terminal import count, dollars, plain
 
@@ -78,8 +78,11 @@ def _show(console: Console, figures: dict[str, Any], words: str) -> None:
         cost = f", {dollars(made['cost_usd'])}" if made["cost_usd"] is not None else ""
         there = f"{count(made['completions'])} completions of {count(made['prompts'])} prompts"
         console.print(f"generated: {there}, {count(made['pairs'])} pairs{cost}")
-    for line in comparison_lines(figures["compared"]) if "compared" in figures else ():
-        console.print(line)
+    if "compared" in figures:
+        from consensus.comparison import comparison_lines
+
+        for line in comparison_lines(figures["compared"]):
+            console.print(line)
     for batch in figures["batches"]:
         since = f"since {batch['since']:%Y-%m-%d %H:%M} UTC" if batch["submitted"] else "not known to be submitted"
         console.print(
