@@ -7,16 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from consensus.nouns import Ballot, Shown, Verdict
 from consensus.store import Store
 from consensus.tables import utc_now
-
-_ANCHORS = pa.schema(
-    [("number", pa.int32()), ("cycle", pa.string()), ("place", pa.int32()), ("pair_id", pa.string())]
-    + [("judge", pa.string()), ("shown", pa.string()), ("created_at", pa.timestamp("us"))]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +75,7 @@ class Anchors:
             for place, ballot in enumerate(ballots)
         ]
         with self._store.transaction():
-            self._store.append("anchors", pa.Table.from_pylist(rows, _ANCHORS))
+            self._store.append("anchors", rows)
         return AnchorSet(number, cycle, at, tuple(ballots))
 
     def latest(self) -> AnchorSet | None:

@@ -7,23 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-import pyarrow as pa
-
 from consensus.errors import UsageError
 from consensus.nouns import Ballot, Failure, Shown
 from consensus.store import Store
 from consensus.tables import utc_now
 
 Step = Literal["uploaded", "sent", "doubted", "submitted", "collected", "withdrawn"]
-_BALLOTS = pa.schema(
-    [
-        ("tag", pa.string()),
-        ("key", pa.string()),
-        ("pair_id", pa.string()),
-        ("shown", pa.string()),
-        ("repeat", pa.uint16()),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +68,7 @@ class Batches:
         row = [batch.tag, cycle, batch.judge, batch.config_hash, batch.endpoint, batch.requests]
         row += [batch.most_usd, batch.temperature, batch.created_at]
         with self._store.transaction():
-            self._store.append("batch_ballots", pa.Table.from_pylist(rows, _BALLOTS))
+            self._store.append("batch_ballots", rows)
             self._store.db.execute(f"INSERT INTO batches VALUES ({', '.join('?' * len(row))})", row)
 
     def step(self, tag: str, step: Step, detail: str | None = None) -> None:

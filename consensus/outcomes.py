@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from consensus.store import Store
 from consensus.tables import utc_now
 
-_OUTCOMES = pa.schema(
-    [("checkpoint", pa.string()), ("metric", pa.string()), ("value", pa.float64()), ("n", pa.uint64())]
-    + [("request_id", pa.string()), ("conversation_id", pa.string()), ("measured_at", pa.timestamp("us"))]
-    + [("source", pa.string()), ("created_at", pa.timestamp("us"))]
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 JUDGED = "EVAL"
 """The source of scores by LLM judges in Langfuse's exports: as outcomes they would make every comparison circular."""
 
@@ -49,7 +45,7 @@ class Outcome:
 def add_outcomes(store: Store, outcomes: Iterable[Outcome]) -> int:
     """Append outcomes in one transaction; what is stored already is not added again. How many were new."""
     at = utc_now()
-    batch = pa.Table.from_pylist([_row(outcome) | {"created_at": at} for outcome in outcomes], _OUTCOMES)
+    batch = store.as_table("outcomes", [_row(outcome) | {"created_at": at} for outcome in outcomes])
     key = ("checkpoint", "metric", "value", "n", "request_id", "conversation_id", "measured_at")
     same = " AND ".join(f"o.{name} IS NOT DISTINCT FROM b.{name}" for name in key)
     with store.transaction():

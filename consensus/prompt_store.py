@@ -6,15 +6,10 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from consensus.errors import UsageError
 from consensus.nouns import Failure, digest
 from consensus.prompts import (
-    COMPLETIONS,
-    FAILURES,
     PROMPT_COLUMNS,
-    PROMPTS,
     Completion,
     Draw,
     Drawn,
@@ -69,7 +64,7 @@ class Prompts:
             )
         with self._store.transaction():
             self._db.execute("DELETE FROM prompts WHERE cycle = ?", [cycle])
-            self._store.append("prompts", pa.Table.from_pylist(rows, PROMPTS))
+            self._store.append("prompts", rows)
             self._db.execute("INSERT INTO samples VALUES (?, ?, ?, ?, ?, ?)", note)
         return True
 
@@ -123,9 +118,9 @@ class Prompts:
         failed = [failure_row(cycle, config_hash, r) for r in results if isinstance(r, Failure)]
         with self._store.transaction():
             if done:
-                self._store.append("completions", pa.Table.from_pylist(done, COMPLETIONS))
+                self._store.append("completions", done)
             if failed:
-                self._store.append("completion_failures", pa.Table.from_pylist(failed, FAILURES))
+                self._store.append("completion_failures", failed)
 
     def unpaired(self, cycle: str, generation: Generation) -> Iterator[tuple[Prompt, dict[int, list[Message]]]]:
         """The prompts whose pairs were not formed yet, each with its completions by their sample's number."""

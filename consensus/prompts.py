@@ -8,28 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
-
 from consensus.nouns import Failure, Spent
 
 Message = dict[str, Any]
-_STAMP = pa.timestamp("us")
-PROMPTS = pa.schema(
-    [("cycle", pa.string()), ("prompt_id", pa.string()), ("messages", pa.string()), ("tools", pa.string())]
-    + [("production", pa.string()), ("stratum", pa.string()), ("weight", pa.float64()), ("alike", pa.uint32())]
-    + [("outcomes", pa.string()), ("model", pa.string()), ("trace_id", pa.string()), ("span_id", pa.string())]
-    + [("conversation_id", pa.string()), ("started_at", _STAMP), ("created_at", _STAMP)]
-)
-PROMPT_COLUMNS = [name for name in PROMPTS.names if name not in ("cycle", "created_at")]
-_KEY = [("cycle", pa.string()), ("prompt_id", pa.string()), ("model", pa.string()), ("config_hash", pa.string())]
-_KEY += [("sample", pa.uint16())]
-_COST = [("prompt_tokens", pa.uint32()), ("completion_tokens", pa.uint32()), ("cost_usd", pa.float64())]
-COMPLETIONS = pa.schema(
-    [*_KEY, ("messages", pa.string()), ("served_by", pa.string()), ("finish_reason", pa.string()), *_COST]
-    + [("latency_s", pa.float64()), ("temperature", pa.float64()), ("attempts", pa.uint16()), ("created_at", _STAMP)]
-)
-FAILURES = pa.schema(
-    [*_KEY, ("kind", pa.string()), ("message", pa.string()), *_COST, ("attempts", pa.uint16()), ("created_at", _STAMP)]
+PROMPT_COLUMNS = (
+    *("prompt_id", "messages", "tools", "production", "stratum", "weight", "alike", "outcomes", "model"),
+    *("trace_id", "span_id", "conversation_id", "started_at"),
 )
 
 

@@ -9,7 +9,6 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from consensus.store import Store
@@ -17,10 +16,6 @@ from consensus.tables import utc_now
 
 Names = NDArray[np.object_]
 _COLUMNS = ("cycle", "checkpoint", "metric", "item", "prompt_id", "category", "value", "baseline")
-_ROWS = pa.schema(
-    [(name, pa.float64() if name == "value" else pa.string()) for name in _COLUMNS]
-    + [("details", pa.string()), ("created_at", pa.timestamp("us"))]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +84,7 @@ def add_results(store: Store, measured: Iterable[Result]) -> int:
         row = {name: getattr(each, name) for name in _COLUMNS}
         rows.append(row | {"details": json.dumps(dict(each.details), ensure_ascii=False), "created_at": at})
     with store.transaction():
-        store.append("results", pa.Table.from_pylist(rows, _ROWS))
+        store.append("results", rows)
     return len(rows)
 
 

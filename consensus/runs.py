@@ -8,16 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-import pyarrow as pa
-
 from consensus.store import Store
 from consensus.tables import utc_now
 
 Step = Literal["begun", "ended", "failed"]
-_METRICS = pa.schema(
-    [("run", pa.string()), ("step", pa.uint32()), ("epoch", pa.float64()), ("metrics", pa.string())]
-    + [("created_at", pa.timestamp("us"))]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +103,7 @@ def add_metrics(store: Store, run: str, measured: Sequence[Measured]) -> int:
         if (one.step, one.at) not in known
     ]
     if rows:
-        store.append("run_metrics", pa.Table.from_pylist(rows, _METRICS))
+        store.append("run_metrics", rows)
     return len(rows)
 
 

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
-import pyarrow as pa
-
 from consensus.store import Store
 from consensus.tables import utc_now
-
-_SCORES = pa.schema(
-    [("checkpoint", pa.string()), ("cycle", pa.string()), ("metric", pa.string()), ("baseline", pa.string())]
-    + [("value", pa.float64()), ("low", pa.float64()), ("high", pa.float64()), ("n", pa.uint64())]
-    + [("clusters", pa.uint64()), ("details", pa.string()), ("created_at", pa.timestamp("us"))]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +50,7 @@ def add_scores(store: Store, scores: Iterable[Score]) -> None:
     rows = [_row(score) | {"created_at": at} for score in scores]
     if rows:
         with store.transaction():
-            store.append("scores", pa.Table.from_pylist(rows, _SCORES))
+            store.append("scores", rows)
 
 
 def scores(store: Store, *, cycle: str | None = None, checkpoint: str | None = None) -> list[Score]:

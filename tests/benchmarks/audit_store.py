@@ -20,7 +20,7 @@ import pyarrow as pa
 from consensus.asked import Draw
 from consensus.nouns import Pair
 from consensus.store import Store
-from consensus.tables import VOTES, utc_now
+from consensus.tables import utc_now
 from evaluation.audit.audit import audit
 from tests.benchmarks.audit_arithmetic import JUDGES, simulated
 from tests.consensus.cycles import cycle_of
@@ -61,10 +61,8 @@ def filled(folder: Path, votes: int, rng: np.random.Generator, *, lazy: bool) ->
         "attempts": np.ones(n, np.uint16),
         "created_at": np.full(n, np.datetime64(utc_now(), "us")),
     }
-    columns = [
-        pa.array(table[field.name], field.type) if field.name in table else pa.nulls(n, field.type) for field in VOTES
-    ]
-    store.append("votes", pa.Table.from_arrays(columns, schema=VOTES))
+    store.db.register("columns", pa.table(table))
+    store.db.execute("INSERT INTO votes BY NAME SELECT * FROM columns")
     return store, cycle
 
 

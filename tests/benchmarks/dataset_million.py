@@ -22,7 +22,7 @@ from consensus.cycle import Cycle
 from consensus.nouns import Pair, Shown
 from consensus.rule import hash_bytes
 from consensus.store import Store
-from consensus.tables import VOTES, utc_now
+from consensus.tables import utc_now
 from tests.consensus.cycles import cycle_of
 from training.preferences import plan
 from training.rows import HELD_OUT, TRAIN, dataset, row, write
@@ -73,11 +73,8 @@ def filled(folder: Path, n: int, *, chat: bool) -> tuple[Store, Cycle]:
         "attempts": np.ones(3 * n, np.uint16),
         "created_at": np.full(3 * n, np.datetime64(utc_now(), "us")),
     }
-    columns = [
-        pa.array(table[field.name], field.type) if field.name in table else pa.nulls(3 * n, field.type)
-        for field in VOTES
-    ]
-    store.append("votes", pa.Table.from_arrays(columns, schema=VOTES))
+    store.db.register("columns", pa.table(table))
+    store.db.execute("INSERT INTO votes BY NAME SELECT * FROM columns")
     return store, cycle
 
 

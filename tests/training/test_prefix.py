@@ -48,7 +48,9 @@ def test_values_and_gradients_are_those_of_the_plain_way(model, drawn):
     """Small vocabulary: completions often begin alike, are equal, or one is the beginning of the other."""
     plain, shared, theirs, ours = both_ways(model, drawn)
     torch.testing.assert_close(shared, plain, rtol=1e-5, atol=2e-5)
-    largest = max(float(one.abs().max()) for one in theirs)  # a matrix whose true gradient is zero has rounding errors only
+    largest = max(
+        float(one.abs().max()) for one in theirs
+    )  # a matrix whose true gradient is zero has rounding errors only
     for one, other in zip(theirs, ours, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-3 * float(one.abs().max()) + 1e-5 * largest)
 
