@@ -1,10 +1,10 @@
 """The field report's experiment: the same pairs labelled by one noisy judge and by a panel, trained alike, judged on gold.
 
-python -m tests.benchmarks.field_report FOLDER [DATA [MODEL]]
+python -m tests.benchmarks.field_report FOLDER [--data FILE] [--model MODEL] [--trained 480] [--test 200] [--batch 8]
 
-DATA: a file of {prompt, chosen, rejected}; by default, and for `-`, made-up pairs. MODEL: by default one of two layers with random
+The pairs are those of a file of {prompt, chosen, rejected}, else made up. The model is by default one of two layers with random
 weights, that learns in a minute on one core what there is to learn from the surface of texts (length, words); any that
-`training.model` takes, at hours for SmolLM2-135M.
+`training.model` takes, at an hour and more for SmolLM2-135M.
 
 Three simulated judges with the report's faults (median repeat flip 19, 15 and 12 % with a tail, first slot 7, 5 and 2 points too
 often, a fifth of ties, some errors shared) label the same pairs. The same model is then trained for the same number of steps on as
@@ -15,6 +15,7 @@ goes on after an interruption.
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -32,7 +33,7 @@ from consensus.statistics.intervals import Interval, mean_interval, wilson
 from consensus.store import Store
 from evaluation.demo_pairs import demo_pairs
 
-SEEDS, LABELLED, PEOPLE, TRAINED, TEST, BATCH = 5, 1000, 100, 480, 200, 8
+SEEDS, LABELLED, PEOPLE = 5, 1000, 100
 JUDGES = """judges:
   - {provider: simulated, model: one, price: {input: 3, output: 15},
      extra: {accuracy: 0.73, flip_rate: 0.19, position_bias: 0.07, ties: 0.2, shared: 0.1}}
@@ -57,19 +58,28 @@ class Drawn:
     test: list[dict[str, Any]]
 
 
-def source(file: Path | None) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Budget:
+    """What a seed has: pairs to train on and to look at afterwards, and pairs of a step."""
+
+    trained: int
+    test: int
+    batch: int
+
+
+def source(file: Path | None, test: int) -> list[dict[str, Any]]:
     """Preferences with gold: of a file, or made up."""
     if file is not None:
         return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     sides = {"a": ("completion_a", "completion_b"), "b": ("completion_b", "completion_a")}
     rows = []
-    for pair in demo_pairs(LABELLED + SEEDS * TEST):
+    for pair in demo_pairs(LABELLED + SEEDS * test):
         chosen, rejected = (getattr(pair, side) for side in sides[str(pair.gold)])
         rows.append({"pair_id": pair.pair_id, "prompt": pair.prompt, "chosen": chosen, "rejected": rejected})
     return rows
 
 
-def draw(rows: list[dict[str, Any]], seed: int) -> Drawn:
+def draw(rows: list[dict[str, Any]], seed: int, n_test: int) -> Drawn:
     """Whole prompts are held out, others by every seed, until there are enough pairs to test on."""
     prompts = sorted({digest(row["prompt"]) for row in rows})
     order = np.random.default_rng(17).permutation(len(prompts))
@@ -78,7 +88,7 @@ def draw(rows: list[dict[str, Any]], seed: int) -> Drawn:
     rng = np.random.default_rng([17, seed])
     mixed = [rows[k] for k in rng.permutation(len(rows)).tolist()]
     test = [row for row in mixed if digest(row["prompt"]) in held_out]
-    return Drawn([row for row in mixed if digest(row["prompt"]) not in held_out][:LABELLED], test[:TEST])
+    return Drawn([row for row in mixed if digest(row["prompt"]) not in held_out][:LABELLED], test[:n_test])
 
 
 def consensus(*words: str) -> dict[str, Any]:
@@ -132,7 +142,7 @@ def arms(folder: Path, drawn: Drawn) -> dict[str, list[dict[str, Any]]]:
     with Store(cycle.store) as store:
         found = read(store, cycle)
     ids = found.votes.pair_ids
-    # People looked at the first of the pairs only; what they said calibrates, and is not trained on.
+    # People looked at the first of the pairs only, which calibrates; no arm trains on these.
     looked = np.isin(ids, [row["pair_id"] for row in drawn.train[:PEOPLE]])
     chance = sides(found, among=looked)
     right = np.where(found.votes.gold == 1, chance.p_a, 1 - chance.p_a)
@@ -140,7 +150,10 @@ def arms(folder: Path, drawn: Drawn) -> dict[str, list[dict[str, Any]]]:
         row_of(texts[name], right=p >= 0.5, p=max(p, 1 - p)) for name, p in zip(ids, right.tolist(), strict=True)
     ]
     place = {row["pair_id"]: k for k, row in enumerate(drawn.train)}
-    return {arm: sorted(found, key=lambda row: place[row["pair_id"]]) for arm, found in made.items()}
+    return {
+        arm: sorted((row for row in found if place[row["pair_id"]] >= PEOPLE), key=lambda row: place[row["pair_id"]])
+        for arm, found in made.items()
+    }
 
 
 def row_of(row: dict[str, Any], *, right: bool = True, p: float = 1.0) -> dict[str, Any]:
@@ -161,18 +174,22 @@ def turns(role: str, text: Any) -> list[dict[str, Any]]:
     return [{"role": role, "content": text}] if isinstance(text, str) else text
 
 
-def train(model: str, folder: Path, arm: str, rows: list[dict[str, Any]], drawn: Drawn, seed: int) -> list[float]:
+def train(
+    model: str, folder: Path, arm: str, rows: list[dict[str, Any]], drawn: Drawn, seed: int, budget: Budget
+) -> list[float]:
     """Train, and the held-out margins by gold; kept, so that it is done once."""
     file = folder / f"{arm.replace(' ', '-')}.json"
     if not file.exists():
         from training.dpo import fit
         from training.model import load
 
-        settings = Training(epochs=1, batch_size=BATCH, learning_rate=1e-4, seed=seed, look_every=10_000, patience=None)
+        settings = Training(
+            epochs=1, batch_size=budget.batch, learning_rate=1e-4, seed=seed, look_every=10_000, patience=None
+        )
         test = [row_of(row) for row in drawn.test]
         fitted = fit(
             load(model or str(tiny(folder.parent / "model"))),
-            rows[:TRAINED],
+            rows[: budget.trained],
             test,
             settings,
             folder / arm.replace(" ", "-"),
@@ -194,24 +211,24 @@ def shown(one: Interval) -> str:
     return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
 
 
-def main(folder: Path, data: Path | None, model: str) -> None:
+def main(folder: Path, data: Path | None, model: str, budget: Budget) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    rows = source(data)
+    rows = source(data, budget.test)
     right: dict[str, list[float]] = {arm: [] for arm in ("length only", *ARMS)}
     prompt: list[str] = []
     figures = []
     for seed in range(SEEDS):
         place = folder / str(seed)
         place.mkdir(parents=True, exist_ok=True)
-        drawn = draw(rows, seed)
+        drawn = draw(rows, seed, budget.test)
         if not (place / "labels.json").exists():
             (place / "labels.json").write_text(json.dumps(label(place, drawn, seed)))
         figures.append(json.loads((place / "labels.json").read_text()))
         made = arms(place, drawn)
         for arm in ARMS:
-            margins = np.array(train(model, place, arm, made[arm], drawn, seed))
+            margins = np.array(train(model, place, arm, made[arm], drawn, seed, budget))
             right[arm] += np.where(margins == 0, 0.5, margins > 0).tolist()
             print(f"seed {seed}, {arm}: {np.mean(margins > 0):.3f}", file=sys.stderr, flush=True)
         longer = np.array([len(str(row["chosen"])) - len(str(row["rejected"])) for row in drawn.test])
@@ -227,7 +244,8 @@ def main(folder: Path, data: Path | None, model: str) -> None:
             "held-out gold",
             "beyond one judge",
         ),
-        title=f"{LABELLED} pairs labelled, {TRAINED // BATCH} steps of {BATCH}, {SEEDS} seeds, {len(prompt)} held-out pairs",
+        title=f"{LABELLED} pairs labelled, {budget.trained // budget.batch} steps of {budget.batch}, {SEEDS} seeds, "
+        f"{len(prompt)} held-out pairs",
     )
     single = np.array(right["one judge"])
     for arm, outcome in right.items():
@@ -244,5 +262,12 @@ def main(folder: Path, data: Path | None, model: str) -> None:
 
 
 if __name__ == "__main__":
-    given = [*sys.argv[1:], "-", ""]
-    main(Path(given[0]), None if given[1] == "-" else Path(given[1]), "".join(sys.argv[3:4]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where labels, adapters and margins are kept")
+    parser.add_argument("--data", type=Path, help="JSON lines of {pair_id, prompt, chosen, rejected}; made up without")
+    parser.add_argument("--model", default="", help="as in training.model")
+    parser.add_argument("--trained", type=int, default=480, help="pairs that each arm trains on")
+    parser.add_argument("--test", type=int, default=200, help="pairs of other prompts that each seed is judged on")
+    parser.add_argument("--batch", type=int, default=8, help="pairs of a step")
+    asked = parser.parse_args()
+    main(asked.folder, asked.data, asked.model, Budget(asked.trained, asked.test, asked.batch))

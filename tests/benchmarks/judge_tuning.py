@@ -20,10 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = ROOT.parent / "shared" / "data" / "llmbar" / "pairs.jsonl"
 BASE = "base"
-TUNED = {  # by the judge's name: its run, what it is trained on, and the loss
-    "tuned on answers": ("answers", "answers", "dpo"),
-    "tuned on judgments": ("judgments", "judgments", "dpo"),
-    "the same by SFT": ("sft", "judgments", "sft"),
+TUNED = {  # by the judge's name: its run, what it is trained on, the loss, and the epochs: a pair makes one row of answers, but two
+    # judgments, so that all take as many steps
+    "tuned on answers": ("answers", "answers", "dpo", 1.0),
+    "tuned on judgments": ("judgments", "judgments", "dpo", 0.5),
+    "the same by SFT": ("sft", "judgments", "sft", 0.5),
 }
 ASKED = "tuned on judgments"  # under whose name judgments are asked for in training: fences differ by name
 RULES = {"strict": "accuracy", "decisive": "decisive only", "half": "half credit"}
@@ -57,7 +58,7 @@ def cycle_file(folder: Path, options: argparse.Namespace) -> Path:
         "rubric: {file: rubric.md, axes: []}\n"
         "sampling: {orders: both, stop: never}\n"
         f"training: {{task: judge, rows: data/train.judgments.jsonl, model: {model}, validation: 0,\n"
-        f"  epochs: {options.epochs}, learning_rate: {options.learning_rate}, batch_size: {options.batch_size}}}\n",
+        f"  learning_rate: {options.learning_rate}, batch_size: {options.batch_size}}}\n",
         "utf-8",
     )
     return file
@@ -86,8 +87,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict]:
         *("evaluate", "benchmark", short, "--out", data, *flags, "--cycle", cycle, "--judge", ASKED),
         threads=threads,
     )
-    for run, kind, loss in TUNED.values():
+    for run, kind, loss, epochs in TUNED.values():
         how = (f"training.rows={data / f'train.{kind}.jsonl'}", f"training.loss={loss}")
+        how += (f"training.epochs={options.epochs * epochs}",)
         consensus("train", cycle, *how, "--name", run, "--json", threads=threads)
     consensus("label", cycle, "--json", threads=threads)
     (folder / "judges.md").write_text(consensus("evaluate", "judges", cycle, "--markdown", threads=threads), "utf-8")
@@ -153,7 +155,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--test", type=int, default=100, help="pairs that are judged")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--epochs", type=float, default=1.0)
+    parser.add_argument("--epochs", type=float, default=1.0, help="over the answers; half as many over the judgments")
     parser.add_argument("--batch-size", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0, help="of the split")
     parser.add_argument("--threads", type=int, default=2, help="of torch, for each model")
