@@ -21,6 +21,20 @@ tags:
 - judge-consensus
 ---"""
 
+# Figures of `consensus audit` by their names there; those of the panel with whether they are shares.
+JUDGE = {
+    "repeat_flip": "repeat flips",
+    "position_consistency": "same in both orders",
+    "position_bias": "position bias",
+    "accuracy": "right, by people",
+}
+PANEL = {
+    "same_label_if_kept_twice": ("the same label if asked again", True),
+    "label_accuracy": ("labels right, by people,", True),
+    "alpha": ("Krippendorff's alpha", False),
+    "effective_judges": ("worth as independent judges", False),
+}
+
 
 def card(manifest: Mapping[str, Any]) -> str:
     """A Hugging Face model card of a run that ended."""
@@ -56,6 +70,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         "## Data",
         about,
         _panel(data["panel"]),
+        "" if data["panel"] is None else _audit(data.get("audit")),
         "Left out:\n\n" + "\n".join(lost or ["- none"]),
         "## Training",
         recipe,
@@ -76,6 +91,40 @@ def _panel(panel: Mapping[str, Any] | None) -> str:
         f"The panel of LLM judges kept {panel['kept']:,} of {panel['pairs']:,} pairs; {gold_sentence(panel['gold'])}."
     )
     return "\n".join([kept, "", *head, *judges])
+
+
+def _audit(audit: Mapping[str, Any] | None) -> str:
+    """What an audit found about those judges, as it stood when the rows were taken."""
+    if audit is None:
+        return "Its judges were not audited before the rows were taken (`consensus audit`)."
+    head = ["| judge | " + " | ".join(JUDGE.values()) + " |", "| --- |" + " --- |" * len(JUDGE)]
+    rows = [
+        f"| {judge} | " + " | ".join(_known(figures.get(name)) for name in JUDGE) + " |"
+        for judge, figures in audit["judges"].items()
+    ]
+    panel = ", ".join(
+        f"{words} {_known(audit['panel'].get(name), as_share=as_share)}" for name, (words, as_share) in PANEL.items()
+    )
+    return "\n".join(
+        [
+            f"`consensus audit` of {audit['at']}, {audit['votes']:,} votes, 95 % intervals by prompt; a dash is what the "
+            "votes do not tell:",
+            "",
+            *head,
+            *rows,
+            "",
+            f"The panel: {panel}.",
+        ]
+    )
+
+
+def _known(figure: Mapping[str, Any] | None, *, as_share: bool = True) -> str:
+    if figure is None or figure["value"] is None:
+        return "–"
+    if as_share:
+        return share(figure)
+    bounds = f" [{figure['low']:.2f}, {figure['high']:.2f}]" if figure["low"] is not None else ""
+    return f"{figure['value']:.2f}{bounds}"
 
 
 def _held_out(found: Mapping[str, Any] | None) -> str:

@@ -18,6 +18,7 @@ from training.record import BEST, WEIGHTS
 from training.rows import Counts, counter, write, write_parts
 
 if TYPE_CHECKING:
+    from consensus.audits import Audited
     from consensus.cycle import Cycle
     from consensus.store import Store
     from training.model import Loaded
@@ -51,11 +52,13 @@ class Material:
     Attributes:
         rows: of the file; None where the texts are in the store.
         panel: `consensus.summary.summary` of the cycle; None for a file.
+        audit: the last audit of its judges; None without one.
     """
 
     plan: Plan
     rows: pa.Table | None = None
     panel: dict[str, Any] | None = None
+    audit: Audited | None = None
 
     @classmethod
     def of(cls, cycle: Cycle) -> Material:
@@ -65,6 +68,7 @@ class Material:
             UsageError: as `opened`; or the file cannot be read.
             ConsensusError: nothing is left to train on.
         """
+        from consensus.audits import last
         from consensus.summary import summary
         from training.given import given
 
@@ -72,7 +76,7 @@ class Material:
             found = cls(*given(cycle.name, cycle.training.rows, cycle.training))
         else:
             with opened(cycle) as store:
-                found = cls(plan(store, cycle), None, summary(store, cycle.name))
+                found = cls(plan(store, cycle), None, summary(store, cycle.name), last(store, cycle.name))
         if not found.plan.train:
             raise ConsensusError(nothing_left(cycle, found.plan))
         return found
@@ -172,13 +176,17 @@ class Preparation:
                 name: getattr(self.plan, name)
                 for name in ("because", "by_people", "overruled", "prompts", "groups", "largest")
             }
-            found = {**asdict(counts), **figures, "panel": self.material.panel}
+            found = {**asdict(counts), **figures, "panel": self.material.panel, "audit": self._audit()}
             for rest in ("checkpoints", BEST):  # of nobody knows which settings: a run without a manifest begins anew
                 shutil.rmtree(self.folder / rest, ignore_errors=True)
             numbers = {"base": loaded.base, "numbers": loaded.numbers}
             self._before = {**self.identity, **numbers, "state": "begun", "stored": False, "data": found}
             manifest.write(self.folder, self._before)
         manifest.stored(self._cycle.store, self.folder, self._before, "begun")
+
+    def _audit(self) -> dict[str, Any] | None:
+        audit = self.material.audit
+        return None if audit is None else {"votes": audit.votes, "at": f"{audit.at:%Y-%m-%d}", **audit.figures}
 
     def _written(self, loaded: Loaded) -> Counts:
         part = self.folder / "data.part"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any, Literal
 
 Unit = Literal["share", "points", "ratio", "number", "seconds", "dollars", "p"]
@@ -170,6 +171,20 @@ class Audit:
     panel: PanelAudit
     findings: tuple[Finding, ...]
 
+    def kept(self) -> dict[str, Any]:
+        """The figures as the store keeps them, see `consensus.audits`."""
+        return {
+            "judges": {
+                one.judge: {name: _numbers(figure) for name, figure in one.figures.items()} for one in self.judges
+            },
+            "panel": {name: _numbers(figure) for name, figure in self.panel.figures.items()},
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """The object that `--json` prints, beside its `schema_version`; what is nan here is null there."""
         return asdict(self)
+
+
+def _numbers(figure: Figure) -> dict[str, float | int | None]:
+    told = {"value": figure.value, "low": figure.low, "high": figure.high}
+    return {name: value if isfinite(value) else None for name, value in told.items()} | {"n": figure.n}

@@ -64,6 +64,7 @@ def audit(
     json: bool
         Print one JSON object instead of tables.
     """
+    from consensus.audits import keep
     from consensus.cyclefile import load
     from consensus.store import Store
     from consensus.terminal import emit, out
@@ -97,6 +98,7 @@ def audit(
         if code is not None:
             return code
         found = audited(store, loaded, costs_of(loaded, rubric))
+        keep(store, loaded.name, found.votes, found.kept())
     rulings = judged(found, gate)
     if json:
         emit({**found.as_dict(), "gate": [_as_dict(ruling) for ruling in rulings] if gate else None})

@@ -8,6 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
+from consensus.audits import last
 from consensus.cyclefile import load
 from consensus.store import Store
 from evaluation.audit.audit import audit
@@ -94,6 +95,20 @@ def test_recorded_votes_are_ingested_once_and_audited_again_without(tmp_path, ca
     assert "votes" in said
     (tmp_path / "votes.jsonl").unlink()
     assert run(capsys, "audit", cycle) == (0, first, "")
+
+
+def test_the_last_audit_is_kept_for_whoever_uses_the_labels(tmp_path, capsys):
+    cycle = small(tmp_path)
+    found, _ = audited(capsys, cycle)
+    audited(capsys, cycle)
+    with Store(load(cycle).store) as store:
+        kept = last(store, found["cycle"])
+        assert store.db.execute("SELECT count(*) FROM audits").fetchone() == (1,)
+    assert kept.votes == found["votes"]
+    numbers = ("value", "low", "high", "n")
+    for judge in found["judges"]:
+        told = {name: {key: one[key] for key in numbers} for name, one in judge["figures"].items()}
+        assert kept.figures["judges"][judge["judge"]] == told
 
 
 def test_broken_limits_end_with_3_and_say_whose_figure(tmp_path, capsys):

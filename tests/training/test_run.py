@@ -20,11 +20,13 @@ import pytest
 import torch
 from filelock import FileLock
 
+from consensus.audits import keep
 from consensus.cli import main
 from consensus.cyclefile import load as load_cycle
 from consensus.runs import metrics, runs
 from consensus.sections.training import Training
 from consensus.store import Store
+from evaluation.audit.audit import audit
 from tests.training.runs import cycle_file, labeled, pairs
 from tests.training.tiny import tiny_model
 from training.identity import run_name
@@ -123,6 +125,24 @@ def test_the_card_says_base_model_data_and_the_held_out_accuracy_with_its_interv
     assert "95 % interval by prompt" in text
     assert "| j0 | 60 |" in text
     assert "agree with gold" in text
+
+
+def test_the_card_has_the_audit_with_its_intervals_or_says_that_there_was_none(made, done, tmp_path):
+    assert "were not audited before" in (done / "README.md").read_text()
+    shutil.copytree(made.parent, tmp_path / "audited")
+    file = tmp_path / "audited" / made.name
+    cycle = load_cycle(file)
+    with Store(cycle.store) as store:
+        found = audit(store, cycle)
+        keep(store, cycle.name, found.votes, found.kept())
+    assert run(file, "training.max_steps=1", "--name", "audited") == 0
+    card = (tmp_path / "audited/runs/audited/README.md").read_text()
+    for judge in found.judges:
+        bias = judge["position_bias"]
+        shown = f"{100 * bias.value:.1f} % [{100 * bias.low:.1f} %, {100 * bias.high:.1f} %]"
+        assert re.search(rf"^\| {judge.judge} \| .*{re.escape(shown)}", card, re.MULTILINE)
+    alpha = found.panel["alpha"]
+    assert f"alpha {alpha.value:.2f} [{alpha.low:.2f}, {alpha.high:.2f}]" in card
 
 
 def test_the_store_and_the_file_have_every_step_by_trls_names(made, done):
