@@ -104,7 +104,7 @@ def train_adapter(
             )
         _save(trainer, loaded, folder / "adapter")
     before = Rewards(np.zeros(len(held)), np.zeros(len(held)), *token_counts(held)) if held else None
-    notes = _notes(settings, machine, why)
+    notes = _notes(settings, machine, why, len(pairs))
     return Fit(folder / "adapter", trainer.state.global_step, seconds, before, watch.after, watch.stopped, notes)
 
 
@@ -117,16 +117,21 @@ def _check_lengths(rows: Iterable[Row], pairs: Iterable[Tokens], most: int) -> N
         )
 
 
-def _notes(settings: Training, machine: Hardware, why: str | None) -> tuple[str, ...]:
+def _notes(settings: Training, machine: Hardware, why: str | None, pairs: int) -> tuple[str, ...]:
     numbers = "bfloat16" if _bf16(settings, machine) else "float32"
     recompute = "with" if _recompute(settings, machine) else "without"
     chosen = f"computes in {numbers} {recompute} gradient checkpointing: this is {machine.why}"
-    if why is None:
-        return (chosen,)
-    return (
-        chosen,
-        f"each prompt is computed twice, once per completion, as TRL does: sharing it was refused for this model, {why}",
-    )
+    notes = [chosen]
+    if why is not None:
+        notes.append(
+            f"each prompt is computed twice, once per completion, as TRL does: sharing it was refused for this model, {why}"
+        )
+    if pairs < settings.batch_size:
+        notes.append(
+            f"{pairs} pairs are less than a batch of {settings.batch_size}, so some stood in a step more than once: lower "
+            "'training.batch_size'"
+        )
+    return tuple(notes)
 
 
 def _bf16(settings: Training, machine: Hardware) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def given(cycle: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
     plan = Plan(
         cycle=cycle,
         policy="soft" if any(row["p_chosen"] < 1 for row in rows) else "hard",
-        because=f"rows of {file.name}, taken as they are",
+        because=f"rows of {file.name}, taken as they are" + _unread(rows, settings),
         table=table.select(["pair_id", "prompt_id", "p_chosen", "support", "category", "gold", "held_out"]),
         left_out=pa.table({"pair_id": pa.array([], pa.string()), "reason": pa.array([], pa.string())}),
         by_people=0,
@@ -67,6 +67,13 @@ def given(cycle: str, file: Path, settings: Training) -> tuple[Plan, pa.Table]:
         digest=total.hexdigest(),
     )
     return plan, table
+
+
+def _unread(rows: Sequence[Mapping[str, Any]], settings: Training) -> str:
+    unsure = sum(row["p_chosen"] < 1 for row in rows)
+    if settings.reads_chances or not unsure:
+        return ""
+    return f"; {unsure:,} have a chance below 1, which 'loss: {settings.loss}' does not read"
 
 
 _SCHEMA = pa.schema(

@@ -62,7 +62,7 @@ def loss(settings: Training, rows: Sequence[Mapping[str, Any]]) -> Loss:
                 "use 'loss: soft', or 'policy: hard'"
             )
         case name:
-            return Loss(name, EXO_SMOOTHING if name == "exo_pair" else 0.0, None)
+            return Loss(name, (settings.noise or EXO_SMOOTHING) if name == "exo_pair" else 0.0, None)
 
 
 def _noise(settings: Training) -> float:

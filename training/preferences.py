@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from consensus.chances import Sides
     from consensus.cycle import Cycle
     from consensus.cycle_votes import CycleVotes
+    from consensus.sections.training import Training
     from consensus.store import Store
 
 Policy = Literal["soft", "hard"]
@@ -92,7 +93,8 @@ class Plan:
 
     Attributes:
         cycle: its name.
-        policy: the one in use; `hard` where soft labels were asked for and cannot be calibrated.
+        policy: the one in use; `hard` where soft labels were asked for and cannot be calibrated, or the
+            loss does not read them.
         because: a sentence about it.
         table: a row a pair in the order of the store: `row` (its place in the store), `a` (whether completion a is the chosen one),
             `pair_id`, `prompt_id`, `p_chosen`, `support`, `category`, `gold` (chosen, rejected, tie, null), `held_out`.
@@ -147,7 +149,7 @@ def plan(store: Store, cycle: Cycle) -> Plan:
         )
         for policy in possible
     }
-    policy: Policy = settings.policy if settings.policy in choices else "hard"
+    policy: Policy = "soft" if settings.policy == "soft" and settings.reads_chances and "soft" in choices else "hard"
     choice = choices[policy]
     used = np.flatnonzero(choice.side)
     used = used[np.argsort(np.asarray(table["row"])[used], kind="stable")]
@@ -157,7 +159,7 @@ def plan(store: Store, cycle: Cycle) -> Plan:
     return Plan(
         cycle=cycle.name,
         policy=policy,
-        because=_because(settings.policy, likelier),
+        because=_because(settings, likelier),
         table=chosen,
         left_out=pa.table({"pair_id": table["pair_id"].take(gone), "reason": pa.array(choice.why[gone], pa.string())}),
         by_people=int(by_people.sum()),
@@ -218,11 +220,13 @@ def _rows(facts: pa.Table, used: Ints, choice: Choice, found: CycleVotes, held_o
     )
 
 
-def _because(wanted: Policy, likelier: Sides) -> str:
+def _because(settings: Training, likelier: Sides) -> str:
     from consensus.chances import FEWEST
 
-    if wanted == "hard":
+    if settings.policy == "hard":
         return "kept pairs only, each label taken for true (policy: hard)"
+    if not settings.reads_chances:
+        return f"kept pairs only: 'loss: {settings.loss}' reads no pair's own chance, as 'loss: soft' does"
     if likelier.calibrated:
         return f"soft labels, calibrated on {likelier.gold:,} pairs with gold that are not held out (factor {likelier.factor:.2f})"
     return (

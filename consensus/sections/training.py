@@ -44,13 +44,16 @@ class Training(OfModel):
     )
     policy: Literal["soft", "hard"] = Field(
         default="soft",
-        description="soft: every pair with the chance of its better side, where gold calibrates it; hard: kept pairs only",
+        description="soft: every pair with the chance of its better side, where gold calibrates it and the loss reads it; hard: "
+        "kept pairs only",
     )
     gold: bool = Field(
         default=True,
         description="a person's verdict stands above the panel's; false trains on the panel's labels alone",
     )
-    loss: Loss = Field(default="soft", description="soft: each pair by its own p_chosen; dpo ignores it; TRL's others")
+    loss: Loss = Field(
+        default="soft", description="soft: each pair by its own p_chosen; dpo and TRL's others take labels for true"
+    )
     noise: float | None = Field(
         default=None, ge=0, lt=0.5, description="the share of labels that are wrong, for cdpo, rdpo and exo_pair"
     )
@@ -126,6 +129,23 @@ class Training(OfModel):
                 "loss",
             )
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_padding_free(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "padding_free" in given:
+            raise Misfit(
+                "there is no 'padding_free': TRL 1.16 turns it off in DPO without a word, and a prompt that is computed once for "
+                "both completions leaves little to pad; take it out",
+                "training",
+                "padding_free",
+            )
+        return given
+
+    @property
+    def reads_chances(self) -> bool:
+        """Whether the loss reads each pair's own chance; others take every label for true, or all for wrong as often."""
+        return self.loss == "soft"
 
     def identity(self) -> dict[str, Any]:
         """What decides the adapter; where metrics go, how much is computed at once and where rows stand do not."""

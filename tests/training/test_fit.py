@@ -202,6 +202,11 @@ def test_where_sharing_is_not_exact_it_trains_the_plain_way_and_says_so(train, t
     same(shared, plain, rtol=1e-3, atol=2e-5)
 
 
+def test_a_batch_of_more_pairs_than_there_are_is_said(train):
+    assert any("5 pairs are less than a batch of 8" in note for note in train("few", TRAIN[:5], batch_size=8).notes)
+    assert not any("less than a batch" in note for note in train("enough", TRAIN[:8], batch_size=8).notes)
+
+
 def test_a_loss_that_is_no_number_stops_it_and_names_the_pairs(train, tmp_path):
     with pytest.raises(TrainingFailed, match=r"pair-\d+', 'pair-\d+.*learning_rate") as failed:
         train(learning_rate=1e30, warmup=0, clip=1e30)

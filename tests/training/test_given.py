@@ -80,6 +80,16 @@ def test_no_prompt_is_on_both_sides(tmp_path):
     assert len(found) == len(rows)
 
 
+def test_chances_that_the_loss_does_not_read_are_said(tmp_path):
+    rows = judgments(10)
+    rows[0]["p_chosen"] = 0.7
+    file = lines(tmp_path / "rows.jsonl", rows)
+    assert (
+        "1 have a chance below 1, which 'loss: dpo' does not read" in given("c", file, Training(loss="dpo"))[0].because
+    )
+    assert "chance" not in given("c", file, Training(loss="soft"))[0].because
+
+
 def test_rows_that_name_one_prompt_are_never_parted_though_their_requests_differ(tmp_path):
     rows = [{**one, "prompt_id": one["pair_id"][:-3]} for one in judgments(60)]
     plan, counts, _ = written(tmp_path / "d", lines(tmp_path / "rows.jsonl", rows), validation=0.3, near=None)

@@ -111,6 +111,11 @@ def test_hinge_passes_through(value):
     assert found == pytest.approx(np.mean(np.maximum(0, 1 - z)), abs=1e-5)
 
 
+def test_the_noise_of_exo_is_the_one_given():
+    paper = loss(quick(loss="exo_pair"), rows(2))
+    assert (paper.smoothing, loss(quick(loss="exo_pair", noise=0.2), rows(2)).smoothing) == (1e-3, 0.2)
+
+
 def test_a_sorted_loss_refuses_pairs_that_are_not_certain():
     settings = quick(loss="aot", policy="hard").model_copy(update={"policy": "soft"})
     with pytest.raises(UsageError, match="sorts"):

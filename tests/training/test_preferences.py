@@ -100,6 +100,14 @@ def test_without_gold_soft_becomes_hard_and_says_so(tmp_path):
     assert f"a calibration needs {FEWEST}" in found.because
 
 
+def test_a_loss_that_reads_no_chances_takes_kept_pairs_and_says_so(cycle):
+    assert planned(cycle).policy == "soft"
+    found = planned(cycle, loss="ipo")
+    assert found.policy == "hard"
+    assert "'loss: ipo' reads no pair's own chance" in found.because
+    assert found.digest == planned(cycle, policy="hard").digest
+
+
 def test_gold_of_held_out_prompts_does_not_calibrate(tmp_path):
     given = pairs(400, gold=400)
     _, cycle = labeled(tmp_path, given)
