@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from consensus.errors import UsageError
 from consensus.nouns import Pair, digest
 from evaluation.benchmarks.rows import GROUP, Benchmark, Row, pairs_of, subset_of
 from evaluation.benchmarks.splits import NEAR, split, together
@@ -42,13 +43,21 @@ def parts_of(
     """The parts by name; all of the benchmark as `all` without sizes.
 
     Raises:
-        UsageError: as `split`.
+        UsageError: as `split`; or a part would be empty.
     """
     if not sizes:
         return {"all": benchmark.items}
+    found: dict[str, tuple[Row, ...] | tuple[Pair, ...]]
     if benchmark.rows:
-        return dict(split(benchmark.rows, sizes, seed=seed, near=near).parts)
-    return dict(split(benchmark.pairs, sizes, seed=seed, near=near).parts)
+        found = dict(split(benchmark.rows, sizes, seed=seed, near=near).parts)
+    else:
+        found = dict(split(benchmark.pairs, sizes, seed=seed, near=near).parts)
+    if empty := [part for part, size in sizes.items() if size and not found[part]]:
+        raise UsageError(
+            f"the part {empty[0]!r} of {sizes[empty[0]]:,} would be empty: it gets its share of every category, rounded down, and "
+            "what shares a prompt or its answers is never parted; ask for a larger part"
+        )
+    return found
 
 
 def write_parts(
@@ -71,7 +80,7 @@ def write_parts(
         judge: None writes no judgments.
         near: the similarity from which prompts hang together; None: only the same ones.
     Raises:
-        UsageError: the parts are larger than the benchmark.
+        UsageError: the parts are larger than the benchmark, or one would be empty.
     """
     parts = parts_of(benchmark, sizes, seed, near)
     folder.mkdir(parents=True, exist_ok=True)

@@ -284,6 +284,10 @@ def test_a_key_with_two_letters_swapped_is_recognised(refused, key):
         ("rubric: {axes: [a, 5]}\n", "4:20: rubric.axes.1: input should be a valid string, not 5"),
         ("consensus: {min_agree: true}\n", "4:24: consensus.min_agree: true and false cannot stand here"),
         ("training: {padding_free: true}\n", "4:26: training: there is no 'padding_free'"),
+        (
+            "".join(f"  - {{provider: x, model: m{k}}}\n" for k in range(16)),
+            "2:3: there are 17 judges, and a panel has 16 at most",
+        ),
         ("consensus: {min_agree: 2}\n", "4:24: consensus.min_agree is 2, but only 1 judges are asked about a pair"),
         ("sampling: {judges_per_pair: 2}\n", "4:29: sampling.judges_per_pair is 2, but there are 1 judges"),
         ("  - {provider: x, model: gpt-4o}\n", "4:5: two judges are called 'gpt-4o'; give one of them a 'name'"),

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from consensus.errors import UsageError
 from consensus.nouns import Pair, Verdict
 from evaluation.benchmarks import best_of, ratings
+from evaluation.benchmarks.parts import parts_of
 from evaluation.benchmarks.ratings import Ratings
-from evaluation.benchmarks.rows import Row, keys_of, pairs_of, prompts_of
+from evaluation.benchmarks.rows import Benchmark, Row, keys_of, pairs_of, prompts_of
 from evaluation.benchmarks.scores import rating_scores, scores
 from evaluation.benchmarks.sources import read_benchmark
 from evaluation.benchmarks.splits import allotment, refuse_leaks, split, together
@@ -159,6 +160,14 @@ def test_parts_larger_than_the_benchmark_and_ids_given_twice_are_refused():
         split([row_of(n) for n in range(5)], {"train": 20, "test": 10}, seed=0)
     with pytest.raises(UsageError, match="id '1' stands on 2 rows"):
         split([row_of(1), row_of(1)], {"train": 1}, seed=0)
+
+
+def test_a_part_that_would_be_empty_is_refused():
+    """A category's share of one row is less than one of ten."""
+    benchmark = Benchmark("b", rows=tuple(row_of(n, "abcdefghij"[n % 10]) for n in range(50)))
+    with pytest.raises(UsageError, match="the part 'train' of 4 would be empty"):
+        parts_of(benchmark, {"train": 4, "test": None}, seed=0)
+    assert len(parts_of(benchmark, {"train": 10, "test": None}, seed=0)["train"]) == 10
 
 
 # -- pairs of rows ----------------------------------------------------------------------------------------------------
