@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import Any
 
@@ -44,6 +45,40 @@ def looks_before(store: Store, contest: Contest, data_hash: str) -> list[Look]:
             break
         looks.append(Look(float(prompts), inf if critical is None else critical, spent))
     return looks
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A decision that was kept.
+
+    Attributes:
+        verdict: promote, reject or inconclusive.
+        look: its number, from 1.
+        effect: the gain: `value`, `low`, `high` (95 %), None where unknown.
+        shares: whether it is one of shares.
+        at: UTC, without a zone.
+    """
+
+    contest: Contest
+    verdict: str
+    look: int
+    prompts: int
+    effect: Mapping[str, float | None]
+    shares: bool
+    at: datetime
+
+
+def decisions(store: Store) -> list[Said]:
+    """The last decision on every contest, in the order in which these were made."""
+    rows = store.db.execute(
+        "SELECT cycle, checkpoint, baseline, metric, verdict, look, prompts, details, created_at FROM gates ORDER BY rowid"
+    ).fetchall()
+    found: dict[Contest, Said] = {}
+    for *key, verdict, look, prompts, details, at in rows:
+        told, contest = json.loads(details), Contest(*key)
+        found.pop(contest, None)
+        found[contest] = Said(contest, verdict, look, prompts, told["effect"], bool(told.get("shares", True)), at)
+    return list(found.values())
 
 
 def keep(

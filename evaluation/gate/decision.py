@@ -90,6 +90,7 @@ class Decision:
             "verdict": str(self.verdict),
             "promote": self.promotes,
             "gain": str(self.gain),
+            "shares": self.shares,
             "effect": {"value": effect.value, "low": effect.low, "high": effect.high, "error": mean.error},
             "checkpoint_mean": self.value,
             "baseline_mean": self.reference,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from consensus.gates import Said, decisions
 from consensus.outcomes import outcomes
 from consensus.scores import Score, scores
 from consensus.store import Store
@@ -39,12 +40,19 @@ class History:
         cycle: the one that the report is about.
         cycles: in the order in which they were begun.
         scores: of all checkpoints, in the order in which they were first measured.
+        gates: what the gate said last of every contest.
     """
 
     cycle: str
     cycles: tuple[Past, ...]
     scores: tuple[Score, ...]
     production: Production
+    gates: tuple[Said, ...] = ()
+
+    def gate(self, checkpoint: str, baseline: str | None) -> Said | None:
+        """The last word of the gate on a checkpoint against a baseline."""
+        said = [one for one in self.gates if (one.contest.checkpoint, one.contest.baseline) == (checkpoint, baseline)]
+        return said[-1] if said else None
 
     def of(self, metric: str) -> list[Score]:
         """The scores of a metric, the last of each checkpoint and baseline."""
@@ -54,7 +62,7 @@ class History:
     def as_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
         known = {"cycles": [asdict(past) for past in self.cycles], "scores": [asdict(score) for score in self.scores]}
-        return known | {"production": self.production.as_dict()}
+        return known | {"production": self.production.as_dict(), "gates": [asdict(said) for said in self.gates]}
 
 
 def history(store: Store, cycle: str) -> History:
@@ -65,6 +73,7 @@ def history(store: Store, cycle: str) -> History:
         tuple(_past(store, name) for name in store.cycle_names()),
         tuple(measured),
         production(measured, rates(outcomes(store))),
+        tuple(decisions(store)),
     )
 
 

@@ -7,6 +7,7 @@ from evaluation.audit.result import Audit, Figure
 from evaluation.production.history import History, newest
 from evaluation.production.points import figure
 from evaluation.report.cells import bare, named
+from evaluation.report.foretold import words
 
 
 def sentences(audit: Audit, history: History) -> tuple[str, str, str, str, str]:
@@ -56,12 +57,14 @@ def _better(history: History, contest: Score | None) -> str:
         said = f"{accuracy.checkpoint} ranks {_share(figure(accuracy))} of held-out pairs as it should"
         return f"{said}; whether its answers got better is not known, as it met no baseline head to head."
     rate, names = _share(figure(contest)), (contest.checkpoint, contest.baseline or "its baseline")
+    gate = history.gate(contest.checkpoint, contest.baseline)
+    ruled = f"; the gate's last word was {gate.verdict}, on {words(gate.contest.metric)}" if gate else ""
     if contest.low > 0.5:
-        return f"{names[0]} is better than {names[1]}: it wins {rate} of the comparisons."
+        return f"{names[0]} is better than {names[1]}: it wins {rate} of the comparisons{ruled}."
     if contest.high < 0.5:
-        return f"{names[0]} is worse than {names[1]}: it wins only {rate} of the comparisons."
+        return f"{names[0]} is worse than {names[1]}: it wins only {rate} of the comparisons{ruled}."
     told = f"Whether {names[0]} is better than {names[1]} cannot be told"
-    return f"{told}: it wins {rate} of the comparisons, and 50 % may be the truth."
+    return f"{told}: it wins {rate} of the comparisons, and 50 % may be the truth{ruled}."
 
 
 def _trusted(history: History, contest: Score | None) -> str:

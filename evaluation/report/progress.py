@@ -22,7 +22,14 @@ _LONG = 6
 
 def progress(history: History) -> list[Section]:
     """The parts there are facts for, in their order."""
-    made = [rewards(history), head_to_head(history), production(history), cycle_costs(history), trend(history)]
+    made = [
+        rewards(history),
+        head_to_head(history),
+        gates(history),
+        production(history),
+        cycle_costs(history),
+        trend(history),
+    ]
     return [replace(part, tables=tuple(map(_folded, part.tables))) for part in made if part]
 
 
@@ -103,6 +110,32 @@ def head_to_head(history: History) -> Section | None:
         ),
         lambda width: banded(drawn, width=width, title="win rate, %", band=None, lines=[50.0]),
         "Win rate in all and by category with intervals, and a line at one half.",
+    )
+
+
+def gates(history: History) -> Section | None:
+    """What the gate decided."""
+    if not history.gates:
+        return None
+    rows: list[Row] = []
+    for said in history.gates:
+        contest = said.contest
+        value, low, high = (
+            float("nan") if (x := said.effect[name]) is None else x for name in ("value", "low", "high")
+        )
+        gain = Figure("gain", value, low, high, said.prompts)
+        about: Row = [contest.checkpoint, contest.baseline, words(contest.metric), said.verdict]
+        size: Row = [counted(said.prompts), f"{said.look}", f"{said.at:%Y-%m-%d}"]
+        rows.append([*about, cell(gain, "points" if said.shares else "number"), *size])
+    columns = ("checkpoint", "against", "metric", "verdict", "gain", "prompts", "look", "on")
+    return Section(
+        "gate",
+        "What did the gate say?",
+        (
+            "Promote: the gain is surely above what was asked and no guard is broken; reject: surely below, or a guard is; "
+            "inconclusive: so few prompts cannot tell. Of every contest the last look.",
+        ),
+        (table("Decisions of the gate", columns, rows),),
     )
 
 

@@ -10,10 +10,15 @@ from rich.console import Console
 
 from consensus.outcomes import Outcome, add_outcomes
 from consensus.results import add_results
+from consensus.scores import Score, add_scores
 from consensus.store import Store
 from evaluation.commands.gate import show
 from evaluation.gate.run import gate
+from evaluation.production.history import history
+from evaluation.report.plain import sentences
+from evaluation.report.progress import progress
 from tests.evaluation.audits import run
+from tests.evaluation.made_audits import empty
 from tests.evaluation.test_gate import cycle, lengths, wins
 
 CYCLE = """
@@ -72,6 +77,21 @@ def test_every_decision_is_kept(file, capsys):
         rows = store.db.execute("SELECT checkpoint, look, verdict, details FROM gates").fetchall()
     assert [row[:3] for row in rows] == [("new", 1, "promote")] * 2
     assert json.loads(rows[0][3])["items"] == 400
+
+
+def test_the_report_shows_the_last_decision_on_every_contest(file, capsys):
+    run(capsys, "gate", file, "gate.min_effect=0.9")
+    run(capsys, "gate", file, "gate.min_effect=0.2")
+    with Store(file.parent / "consensus.duckdb") as store:
+        add_scores(store, [Score("new", "c", "win_rate", 0.7, 0.65, 0.75, 400, 200, "old")])
+        known = history(store, "c")
+    (part,) = (part for part in progress(known) if part.slug == "gate")
+    (row,) = part.tables[0].rows
+    assert [cell.text for cell in row[:4]] == ["new", "old", "win", "inconclusive"]
+    assert row[4].between
+    assert row[4].text.endswith(" points")
+    better = next(line for line in sentences(empty(), known) if "better" in line)
+    assert better.endswith("the gate's last word was inconclusive, on win.")
 
 
 @pytest.mark.parametrize(
