@@ -26,6 +26,7 @@ from trl import DPOConfig
 
 from consensus.errors import TrainingFailed, UsageError
 from training.dpo import Fit, Row, Step
+from training.estimate import steps
 from training.hardware import Hardware, hardware
 from training.likelihood import Kept, log_probs, sharing, why_not_share
 from training.loss import Loss, loss
@@ -70,7 +71,9 @@ def train_adapter(
         if not why:
             open_while_training.enter_context(sharing(loaded.model))
         _check_reporters(settings)
-        coming = visited([pair.length for pair in pairs], settings.batch_size, settings.seed, settings.max_steps)
+        coming = visited(
+            [pair.length for pair in pairs], settings.batch_size, settings.seed, steps(len(pairs), settings)
+        )
         needed = [*coming, *range(len(pairs), len(pairs) + len(held))]
         reference = None if sharded else _reference(loaded, [*pairs, *held], needed, args, cache, share=not why)
         try:

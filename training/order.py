@@ -39,13 +39,13 @@ class GroupedByLength(Sampler[int]):  # type: ignore[misc]
         yield from batches[rng.permutation(len(batches))].ravel().tolist()
 
 
-def visited(lengths: Sequence[int], batch: int, seed: int, steps: int | None) -> list[int]:
-    """The rows that a training of so many steps comes to, in ascending order; all of them without a limit, or within an epoch.
+def visited(lengths: Sequence[int], batch: int, seed: int, steps: int) -> list[int]:
+    """The rows that a training of so many steps comes to, in ascending order; all of them from an epoch on.
 
     Args:
         lengths, batch, seed: as of `GroupedByLength`.
     """
     order = GroupedByLength(lengths, batch, seed)
-    if steps is None or steps * batch >= len(order):
+    if steps * batch >= len(order):
         return list(range(len(lengths)))
     return sorted(set(islice(order, steps * batch)))

@@ -179,9 +179,10 @@ def test_references_are_computed_once_for_all_runs_epochs_and_seeds(train, compu
     assert sum(computed) == len(TRAIN) + len(HELD) + 2
 
 
-def test_a_short_training_computes_the_references_of_the_pairs_that_it_comes_to(train, computed):
+@pytest.mark.parametrize("short", [{"max_steps": 2}, {"epochs": 0.5}])
+def test_a_short_training_computes_the_references_of_the_pairs_that_it_comes_to(train, computed, short):
     losses = []
-    train("short", max_steps=2, on_step=lambda step: losses.append(step.metrics.get("loss")))
+    train("short", **short, on_step=lambda step: losses.append(step.metrics.get("loss")))
     assert sum(computed) == 2 * 4 + len(HELD)
     assert np.isfinite([loss for loss in losses if loss is not None]).all()
 
