@@ -2,10 +2,11 @@
 
 python -m tests.benchmarks.judge_tuning FOLDER
 
-LLMBar's recorded pairs, those of at most so many characters, are split by prompt; SmolLM2-135M is trained as a judge three times on
-the same pairs: by DPO on answers, by DPO on judgments, and by cross-entropy on the right judgments alone. It and its adapters then
-judge the same test pairs in both orders. Everything is done by the commands that a user has. What stands in the folder is not done
-again, so the same command goes on where it was broken off. Section "One machine, end to end" of docs/judges.md quotes the table.
+LLMBar's recorded pairs are split by prompt; SmolLM2-135M is trained as a judge three times on the same pairs: by DPO on answers, by
+DPO on judgments, and by cross-entropy on the right judgments alone. It and its adapters then judge the same test pairs in both
+orders. What slot and content add to the log-probability of a verdict is read off these: half the sum of both orders is the slot's,
+half the difference the content's. Everything is done by the commands that a user has. What stands in the folder is not done again,
+so the same command goes on where it was broken off. Section "One machine, end to end" of docs/judges.md quotes the tables.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+
+from consensus.cyclefile import load
+from consensus.statistics.intervals import mean_interval, wilson
+from consensus.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = ROOT.parent / "shared" / "data" / "llmbar" / "pairs.jsonl"
@@ -36,10 +43,16 @@ Answer with one JSON object: {"verdict": "A" | "B" | "tie"}
 """
 
 
+def read(file: Path) -> list[dict]:
+    """The rows of a file of JSON lines."""
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
 def short_pairs(source: Path, longest: int) -> list[dict]:
     """The pairs whose prompt and completions have at most so many characters together."""
-    rows = [json.loads(line) for line in source.read_text("utf-8").splitlines()]
-    return [row for row in rows if sum(len(row[k]) for k in ("prompt", "completion_a", "completion_b")) <= longest]
+    return [
+        row for row in read(source) if sum(len(row[k]) for k in ("prompt", "completion_a", "completion_b")) <= longest
+    ]
 
 
 def cycle_file(folder: Path, options: argparse.Namespace) -> Path:
@@ -101,6 +114,53 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict]:
     return tables
 
 
+def leanings(cycle: Path) -> dict[str, dict[str, list[float]]]:
+    """By judge and pair, in nats, how far A is ahead of B by its slot, and how far the better completion by its content.
+
+    Pairs to which a judge says tie in either order have no such numbers, and are left out.
+    """
+    loaded = load(cycle)
+    with Store(loaded.store) as store:
+        gold = dict(store.db.execute("SELECT pair_id, gold FROM pairs").fetchall())
+        ahead: dict[tuple[str, str], dict[str, float]] = {}
+        for vote in store.votes(loaded.name):
+            if vote["margin"] is not None:
+                sign = 1 if vote["verdict"] == vote["shown"][0] else -1
+                ahead.setdefault((vote["judge"], vote["pair_id"]), {})[vote["shown"]] = sign * vote["margin"]
+    found: dict[str, dict[str, list[float]]] = {}
+    for (judge, pair), of in ahead.items():
+        if len(of) == 2:
+            content = (of["ab"] - of["ba"]) / 2
+            found.setdefault(judge, {})[pair] = [(of["ab"] + of["ba"]) / 2, content if gold[pair] == "a" else -content]
+    return found
+
+
+def slots(found: dict[str, dict[str, list[float]]], prompts: dict[str, str]) -> list[str]:
+    """In Markdown, what the slot and what the content add, and how often the content is on the right side."""
+    rows = [["judge", "pairs", "slot A, nats", "content, nats", "right by content", "– base"]]
+    for name in (BASE, *TUNED):
+        of = found.get(name, {})
+        if len(of) < 2:
+            rows.append([name, str(len(of)), *["–"] * 4])
+            continue
+        slot, content = np.array(list(of.values())).T
+        right = wilson((content > 0).astype(float), [prompts[pair] for pair in of])
+        both = [pair for pair in of if pair in found.get(BASE, {})]
+        beyond = [float(of[pair][1] > 0) - float(found[BASE][pair][1] > 0) for pair in both]
+        gap = mean_interval(np.array(beyond), [prompts[pair] for pair in both]) if name != BASE and both else None
+        rows.append(
+            [
+                name,
+                str(len(of)),
+                f"{slot.mean():.2f} ± {slot.std(ddof=1):.2f}",
+                f"{content.mean():.2f} ± {content.std(ddof=1):.2f}",
+            ]
+            + [f"{100 * right.value:.1f} % ({100 * right.low:.1f}–{100 * right.high:.1f})"]
+            + ["" if gap is None else f"{100 * gap.value:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"]
+        )
+    return markdown(rows)
+
+
 def share(figure: dict) -> str:
     """A share in per cent, with its interval where it has one."""
     if figure["value"] is None:
@@ -150,9 +210,9 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where data, runs, votes and the table are kept")
     parser.add_argument("--pairs", type=Path, default=PAIRS, help="LLMBar's pairs with gold")
-    parser.add_argument("--longest", type=int, default=800, help="characters of a pair at most")
-    parser.add_argument("--train", type=int, default=64, help="pairs that are trained on")
-    parser.add_argument("--test", type=int, default=100, help="pairs that are judged")
+    parser.add_argument("--longest", type=int, default=10_000, help="characters of a pair at most; LLMBar's have fewer")
+    parser.add_argument("--train", type=int, default=254, help="pairs that are trained on")
+    parser.add_argument("--test", type=int, default=253, help="pairs that are judged")
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--epochs", type=float, default=1.0, help="over the answers; half as many over the judgments")
@@ -167,7 +227,10 @@ def main(words: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    text = "\n".join(lines(measure(options.folder.resolve(), options)))
+    folder = options.folder.resolve()
+    text = "\n".join(lines(measure(folder, options)))
+    prompts = {row["pair_id"]: row["prompt"] for row in read(folder / "short.jsonl")}
+    text += "\n\n" + "\n".join(slots(leanings(folder / "judges.yaml"), prompts))
     (options.folder / "table.md").write_text(text + "\n", "utf-8")
     print(text)
     return 0

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+from consensus.cyclefile import load
+from consensus.nouns import Ballot, Pair, Shown, Verdict, Vote
+from consensus.store import Store
 from tests.benchmarks import judge_tuning
 from tests.evaluation.audits import run
 from tests.training.tiny import tiny_model
@@ -39,6 +43,25 @@ def test_without_the_pairs_it_says_what_it_needs(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_half_the_sum_of_both_orders_is_the_slots_and_half_the_difference_the_contents(tmp_path):
+    """A judge that says A by 2 nats and the better one by .5: A by 2.5 where that one is first, by 1.5 where it is second."""
+    file = tmp_path / "cycle.yaml"
+    file.write_text("judges: [{provider: recorded, model: one}]\n")
+    cycle = load(file)
+    given = [Pair("p0", "q", "x", "y", gold=Verdict.B), Pair("p1", "q", "x", "y", gold=Verdict.A)]
+    said = {("p0", "ab"): ("a", 1.5), ("p0", "ba"): ("b", 2.5), ("p1", "ab"): ("a", 2.5), ("p1", "ba"): ("b", 1.5)}
+    votes = [
+        Vote(Ballot(pair, "one", Shown(shown)), Verdict(verdict), margin=margin)
+        for (pair, shown), (verdict, margin) in said.items()
+    ]
+    with Store(cycle.store) as store:
+        store.register(cycle, "rubric")
+        store.add_pairs(cycle.name, given)
+        store.add(cycle.name, {judge.label: judge.config_hash("rubric") for judge in cycle.judges}, votes)
+    found = judge_tuning.leanings(file)
+    assert found == {"one": {"p0": [2.0, 0.5], "p1": [2.0, 0.5]}}
+
+
 @pytest.mark.slow
 def test_a_judge_is_compared_before_and_after_training_on_every_kind_of_data(tmp_path, capsys, monkeypatch):
     """By the commands that a user has; the same command again does nothing again."""
@@ -65,7 +88,18 @@ def test_a_judge_is_compared_before_and_after_training_on_every_kind_of_data(tmp
     assert all(row["calls"]["votes"] == 12 and row["counts"]["missing"] == 0 for row in rows.values())
     assert not any("was trained on" in warning for warning in table["warnings"])
     lines = (tmp_path / "run" / "table.md").read_text().splitlines()
-    cells = {words[0]: words[1:] for words in ([c.strip() for c in line.strip("|").split("|")] for line in lines)}
+    table_of = [[c.strip() for c in line.strip("|").split("|")] for line in lines]
+    third = next(k for k, words in enumerate(table_of) if words[-1] == "– base")
+    cells = {words[0]: words[1:] for words in table_of[:third]}
+    nats = {words[0]: words[1:] for words in table_of[third:]}
+    leaning = judge_tuning.leanings(tmp_path / "run" / "judges.yaml")
+    for judge in rows:
+        of = leaning.get(judge, {})
+        assert nats[judge][0] == str(len(of))
+        if len(of) > 1:
+            assert float(nats[judge][1].split()[0]) == pytest.approx(
+                np.mean([slot for slot, _ in of.values()]), abs=0.006
+            )
     for judge, row in rows.items():
         assert cells[judge][4] == judge_tuning.share(row["first_share"])
     for judge in judge_tuning.TUNED:
