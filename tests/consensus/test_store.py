@@ -148,6 +148,12 @@ def test_what_the_writer_was_given_is_on_disk_within_a_second(tmp_path):
         assert seen == (3000,)
 
 
+def test_a_twin_reads_and_writes_the_same_store(tmp_path):
+    with Store(tmp_path / "s.duckdb") as store:
+        store.twin().add(CYCLE.name, HASHES, [Vote(Ballot("p", "x", Shown.AB), Verdict.A)])
+        assert [vote["verdict"] for vote in store.votes(CYCLE.name)] == ["a"]
+
+
 def test_the_writer_takes_from_many_threads_without_losing_one():
     got = []
     with Writer(got.extend, every=0.001) as writer:
