@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.hardware import hardware
 from training.model import Loaded, load
 from training.tokens import as_read
 
@@ -69,6 +70,11 @@ class LocalModel:
     def fingerprint(self) -> str:
         """Of weights, adapter, tokenizer and chat template."""
         return self.loaded.fingerprint
+
+    @property
+    def read_at_once(self) -> int:
+        """Tokens of a judge's batch, by the hardware."""
+        return hardware().read_at_once
 
     # -- verdicts ----------------------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from labeling.providers.base import Allowed, Answer, CallError, Question, length
 # Only the room `training` may meet torch, and `labeling` does not look sideways: the model is named by an import string, and
 # opened when it is asked for, as the front door does with the commands of all rooms.
 _MODEL = "training.local", "LocalModel"
+WRITE_AT_ONCE = 8192  # tokens of a batch of answers: each step of it reads all weights, whatever the batch
 GATHER_S = 0.01  # how long a batch waits for company: an answer makes its asker ask again, a little later
 
 Waiting = tuple[Question, "asyncio.Future[Answer]"]
@@ -33,6 +34,10 @@ class Mind(Protocol):
     def fingerprint(self) -> str:
         """Of weights, adapter, tokenizer and chat template."""
 
+    @property
+    def read_at_once(self) -> int:
+        """Tokens of a judge's batch, by the hardware."""
+
     def verdicts(self, asked: Sequence[Any], /) -> list[Any]:
         """What it says as a judge, in one forward pass."""
 
@@ -43,7 +48,11 @@ class Mind(Protocol):
 class Batching(Section):
     """How a local model is asked; given under `extra`."""
 
-    batch_tokens: int = Field(default=8192, ge=1, description="tokens computed at once, at four characters each")
+    batch_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="tokens computed at once, at four characters each; by default 8,192, for a judge what the hardware reads best",
+    )
 
 
 @dataclass
@@ -79,7 +88,8 @@ class Local:
         def verdicts(questions: Sequence[Question]) -> list[Any]:
             return self.mind.verdicts([question.messages for question in questions])
 
-        return InBatches(self, config.model, verdicts, 0.0, batch_tokens=batching(config).batch_tokens)
+        size = batching(config).batch_tokens or self.mind.read_at_once
+        return InBatches(self, config.model, verdicts, 0.0, batch_tokens=size)
 
     def writer(self, config: Endpoint) -> InBatches:
         """The way to its completions.
@@ -93,7 +103,7 @@ class Local:
             asked = [(question.messages, question.tools, _seed(question)) for question in questions]
             return self.mind.completions(asked, temperature=temperature, max_tokens=longest)
 
-        size = batching(config).batch_tokens
+        size = batching(config).batch_tokens or WRITE_AT_ONCE
         return InBatches(self, config.model, completions, temperature, batch_tokens=size, reply_tokens=longest)
 
     def close(self) -> None:

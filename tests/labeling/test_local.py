@@ -28,6 +28,7 @@ from tests.labeling.generations import completions, generated, rows, traced
 from tests.labeling.runs import label_cycle, pairs, verdicts
 from tests.labeling.servers import Server
 from tests.training.tiny import tiny_model
+from training.hardware import hardware
 from training.model import load as load_model
 
 BEGIN = '{"verdict": "'
@@ -85,6 +86,19 @@ def test_votes_do_not_depend_on_how_many_ballots_are_asked_together(tmp_path, mo
     many = judged(tmp_path, judges(model))[1]
     assert judged(tmp_path, judges(model, max_parallel=1))[1] == many
     assert judged(tmp_path, judges(model, extra={"batch_tokens": 1}))[1] == many
+
+
+def test_a_judge_reads_at_once_what_the_hardware_reads_best_unless_it_is_said(tmp_path, model):
+    def at_once(**more):
+        (config,) = cycle_of(judges(model, **more), store=tmp_path / "s.duckdb", rubric=short(tmp_path)).judges
+        opened = local.Local.open(config)
+        try:
+            return opened.judge(config).batch_tokens
+        finally:
+            opened.close()
+
+    assert at_once() == hardware().read_at_once
+    assert at_once(extra={"batch_tokens": 77}) == 77
 
 
 def test_an_adapter_makes_another_judge_of_the_same_model(tmp_path, model, adapter):
