@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,10 @@ from labeling.providers.base import Allowed, Answer, CallError, Question, length
 _MODEL = "training.local", "LocalModel"
 WRITE_AT_ONCE = 8192  # tokens of a batch of answers: each step of it reads all weights, whatever the batch
 GATHER_S = 0.01  # how long a batch waits for company: an answer makes its asker ask again, a little later
+
+_COMPUTING = (
+    threading.Lock()
+)  # one model at a time: each takes all cores, and several that share them take longer than in turn
 
 Waiting = tuple[Question, "asyncio.Future[Answer]"]
 
@@ -152,15 +157,19 @@ class InBatches:
                 return
             batch = together(self._waiting, self.batch_tokens, self.reply_tokens)
             self._waiting = [one for one in self._waiting if one not in batch]
-            started = time.perf_counter()
             try:
-                said = await loop.run_in_executor(self.local.thread, self.answers, [q for q, _ in batch])
+                said, took = await loop.run_in_executor(self.local.thread, self._in_turn, [q for q, _ in batch])
             except Exception as error:  # noqa: BLE001 - whoever asked is told, instead of waiting for ever
-                said = [_failed(error)] * len(batch)
-            took = (time.perf_counter() - started) / len(batch)
+                said, took = [_failed(error)] * len(batch), 0.0
             for (_, answered), one in zip(batch, said, strict=True):
                 if not answered.done():
-                    self._tell(answered, one, took)
+                    self._tell(answered, one, took / len(batch))
+
+    def _in_turn(self, questions: Sequence[Question]) -> tuple[list[Any], float]:
+        """The answers, and the seconds they took."""
+        with _COMPUTING:
+            started = time.perf_counter()
+            return self.answers(questions), time.perf_counter() - started
 
     def _tell(self, answered: asyncio.Future[Answer], said: Any, took: float) -> None:
         if isinstance(said, BaseException):

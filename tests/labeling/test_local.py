@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from tests.labeling.runs import label_cycle, pairs, verdicts
 from tests.labeling.servers import Server
 from tests.training.tiny import tiny_model
 from training.hardware import hardware
+from training.local import Said
 from training.model import load as load_model
 
 BEGIN = '{"verdict": "'
@@ -99,6 +101,27 @@ def test_a_judge_reads_at_once_what_the_hardware_reads_best_unless_it_is_said(tm
 
     assert at_once() == hardware().read_at_once
     assert at_once(extra={"batch_tokens": 77}) == 77
+
+
+def test_models_of_a_process_take_turns_and_waiting_is_not_latency(tmp_path, model, monkeypatch):
+    busy, most = [], []
+
+    class Slow:
+        fingerprint, read_at_once = "f", 1
+
+        def verdicts(self, asked):
+            busy.append(1)
+            most.append(len(busy))
+            time.sleep(0.05)
+            busy.pop()
+            return [Said('{"verdict": "A"}', "stop", 1, 1) for _ in asked]
+
+    monkeypatch.setattr(local.Local, "open", classmethod(lambda cls, config: cls(Slow())))
+    settings = [*judges(model, name="one"), *judges(model, name="two"), *judges(model, name="three")]
+    votes = judged(tmp_path, settings, n=3)[2]
+    assert len(votes) == 9
+    assert set(most) == {1}
+    assert all(0.04 < vote["latency_s"] < 0.1 for vote in votes)
 
 
 def test_an_adapter_makes_another_judge_of_the_same_model(tmp_path, model, adapter):
