@@ -4,7 +4,7 @@ python -m tests.benchmarks.field_report FOLDER [--data FILE] [--model MODEL] [--
 
 The pairs are those of a file of {prompt, chosen, rejected}, else made up. The model is by default one of two layers with random
 weights, that learns in a minute on one core what there is to learn from the surface of texts (length, words); any that
-`training.model` takes, at an hour and more for SmolLM2-135M.
+`training.model` takes, at hours for SmolLM2-135M.
 
 Three simulated judges with the report's faults (median repeat flip 19, 15 and 12 % with a tail, first slot 7, 5 and 2 points too
 often, a fifth of ties, some errors shared) label the same pairs. The same model is then trained for the same number of steps on as

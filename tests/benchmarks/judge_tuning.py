@@ -48,13 +48,6 @@ def read(file: Path) -> list[dict]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
-def short_pairs(source: Path, longest: int) -> list[dict]:
-    """The pairs whose prompt and completions have at most so many characters together."""
-    return [
-        row for row in read(source) if sum(len(row[k]) for k in ("prompt", "completion_a", "completion_b")) <= longest
-    ]
-
-
 def cycle_file(folder: Path, options: argparse.Namespace) -> Path:
     """The cycle in which the three judges are asked; training needs nothing else."""
     model = json.dumps(options.model)
@@ -92,12 +85,10 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, dict]:
     """Split, train, judge; the table of judges under each rule for ties."""
     folder.mkdir(parents=True, exist_ok=True)
     cycle, data = cycle_file(folder, options), folder / "data"
-    short = folder / "short.jsonl"
-    short.write_text("".join(json.dumps(row) + "\n" for row in short_pairs(options.pairs, options.longest)), "utf-8")
     flags = ("--train", options.train, "--test", options.test, "--seed", options.seed, "--verdict-only")
     threads = options.threads
     consensus(
-        *("evaluate", "benchmark", short, "--out", data, *flags, "--cycle", cycle, "--judge", ASKED),
+        *("evaluate", "benchmark", options.pairs.resolve(), "--out", data, *flags, "--cycle", cycle, "--judge", ASKED),
         threads=threads,
     )
     for run, kind, loss, epochs in TUNED.values():
@@ -210,7 +201,6 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where data, runs, votes and the table are kept")
     parser.add_argument("--pairs", type=Path, default=PAIRS, help="LLMBar's pairs with gold")
-    parser.add_argument("--longest", type=int, default=10_000, help="characters of a pair at most; LLMBar's have fewer")
     parser.add_argument("--train", type=int, default=254, help="pairs that are trained on")
     parser.add_argument("--test", type=int, default=253, help="pairs that are judged")
     parser.add_argument("--model", default="smollm2-135m-instruct")
@@ -229,7 +219,7 @@ def main(words: list[str] | None = None) -> int:
         return 2
     folder = options.folder.resolve()
     text = "\n".join(lines(measure(folder, options)))
-    prompts = {row["pair_id"]: row["prompt"] for row in read(folder / "short.jsonl")}
+    prompts = {row["pair_id"]: row["prompt"] for row in read(options.pairs)}
     text += "\n\n" + "\n".join(slots(leanings(folder / "judges.yaml"), prompts))
     (options.folder / "table.md").write_text(text + "\n", "utf-8")
     print(text)
